@@ -1,0 +1,123 @@
+// The folder rules of the architecture. `test/architecture.test.ts` derives them a second time
+// from the source text, so that a blind spot of either is seen by the other.
+
+/** What each folder may import besides itself. `observe` may be imported by every folder. */
+const may = {
+  model: [],
+  observe: [],
+  config: [],
+  translate: ['model'],
+  ports: ['model'],
+  engine: ['model', 'translate', 'ports'],
+  discovery: ['model', 'translate', 'ports'],
+  auth: ['model', 'translate', 'ports'],
+  switchboard: ['model', 'translate', 'ports'],
+  push: ['model', 'translate', 'ports'],
+  store: ['model', 'translate', 'ports'],
+  peers: ['model', 'translate', 'ports'],
+  a2a: ['model', 'translate', 'ports', 'engine', 'discovery', 'auth', 'switchboard', 'push'],
+};
+may.mcp = may.a2a;
+may.admin = may.a2a;
+
+const unitTest = '\\.test\\.ts$';
+const sdk = '(^|node_modules/)@(modelcontextprotocol|a2a-js)/';
+
+const folderRules = Object.entries(may).map(([folder, allowed]) => {
+  const open = folder === 'model' || folder === 'observe' ? [] : ['observe'];
+  return {
+    name: `${folder}-imports`,
+    comment: `src/${folder} imports only from: ${[folder, ...allowed, ...open].join(', ')}`,
+    severity: 'error',
+    from: { path: `^src/${folder}/`, pathNot: unitTest },
+    to: { path: '^src/', pathNot: `^src/(${[folder, ...allowed, ...open].join('|')})/` },
+  };
+});
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+module.exports = {
+  forbidden: [
+    ...folderRules,
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'no-unresolvable',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: 'express-in-routers',
+      comment: 'Express belongs to routers and the composition root',
+      severity: 'error',
+      from: { path: '^src/', pathNot: [unitTest, '^src/main\\.ts$', 'router[^/]*\\.ts$'] },
+      to: { path: '(^|node_modules/)(@types/)?express(/|$)' },
+    },
+    {
+      name: 'sdk-runtime-at-the-edges',
+      comment:
+        'SDK runtimes stay in the faces and the connectors; model/ is the door to their types (that it takes types only is seen by the architecture test)',
+      severity: 'error',
+      from: { path: '^src/', pathNot: [unitTest, '^src/(a2a|mcp|peers|model)/'] },
+      to: { path: sdk },
+    },
+    {
+      name: 'translate-is-pure',
+      comment: 'no I/O, clock or randomness in translate/',
+      severity: 'error',
+      from: { path: '^src/translate/', pathNot: unitTest },
+      to: { dependencyTypes: ['core'], pathNot: '^(node:)?(buffer|util)$' },
+    },
+    {
+      name: 'translate-uses-no-io-package',
+      severity: 'error',
+      from: { path: '^src/translate/', pathNot: unitTest },
+      to: { path: '(^|node_modules/)(undici|express|kysely|pino|prom-client)(/|$)' },
+    },
+    {
+      name: 'outbound-http-is-guarded',
+      comment: 'every outbound request goes through the egress client',
+      severity: 'error',
+      from: {
+        path: '^src/',
+        pathNot: [unitTest, '^src/peers/egress/', '^src/peers/guarded-fetch\\.ts$'],
+      },
+      to: { path: '(^|node_modules/)undici(/|$)' },
+    },
+    {
+      name: 'serve-starts-no-process',
+      comment: 'nothing that `serve` can reach may start a child process',
+      severity: 'error',
+      from: { path: '^src/(cli|main)\\.ts$' },
+      to: { path: '^(node:)?(child_process|cluster)$', reachable: true },
+    },
+    {
+      name: 'product-stands-alone',
+      comment: 'src never imports tests, examples, benches or deploy scripts',
+      severity: 'error',
+      from: { path: '^src/', pathNot: unitTest },
+      to: { path: '^(test|examples|bench|deploy)/' },
+    },
+    {
+      name: 'store-and-peers-are-wired-in-main',
+      severity: 'error',
+      from: { path: '^src/', pathNot: [unitTest, '^src/(main|cli)\\.ts$', '^src/(store|peers)/'] },
+      to: { path: '^src/(store|peers)/' },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    parser: 'swc',
+    tsPreCompilationDeps: true,
+    moduleSystems: ['es6', 'cjs'],
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default'],
+      extensions: ['.ts', '.js', '.mjs', '.cjs', '.json'],
+    },
+  },
+};

@@ -1,0 +1,13 @@
+#!/usr/bin/env node
+// Starts the command line: compiled in a published package, from source in a checkout
+// (Node strips types from its own project's files, never below node_modules).
+import { existsSync } from 'node:fs';
+
+const major = Number(process.versions.node.split('.')[0]);
+if (major < 24) {
+  console.error(`isthmus needs Node.js 24 or newer; this is ${process.version}.`);
+  process.exit(1);
+}
+
+const source = new URL('../src/cli.ts', import.meta.url);
+await import(existsSync(source) ? source.href : new URL('../dist/cli.js', import.meta.url).href);
