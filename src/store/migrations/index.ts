@@ -1,0 +1,32 @@
+/** The schema's history: each entry is applied once, in order. */
+export const migrations: readonly string[] = [
+  `
+  CREATE TABLE task (
+    id          TEXT PRIMARY KEY,
+    owner       TEXT NOT NULL,
+    peer_id     TEXT NOT NULL,
+    context_id  TEXT NOT NULL,
+    state       TEXT NOT NULL,
+    status_at   INTEGER NOT NULL,
+    created_at  INTEGER NOT NULL,
+    updated_at  INTEGER NOT NULL,
+    last_seq    INTEGER NOT NULL,
+    position    TEXT,
+    facts       TEXT NOT NULL,
+    deadline    INTEGER,
+    expires_at  INTEGER,
+    replica     TEXT NOT NULL,
+    epoch       INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX task_by_owner ON task (owner, peer_id, status_at DESC, id DESC);
+  CREATE INDEX task_unfinished ON task (created_at) WHERE expires_at IS NULL;
+  CREATE INDEX task_due ON task (deadline) WHERE deadline IS NOT NULL;
+  CREATE INDEX task_expired ON task (expires_at) WHERE expires_at IS NOT NULL;
+  CREATE TABLE event (
+    task_id TEXT NOT NULL,
+    seq     INTEGER NOT NULL,
+    body    TEXT NOT NULL,
+    PRIMARY KEY (task_id, seq)
+  ) STRICT, WITHOUT ROWID;
+  `,
+];
