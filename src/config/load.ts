@@ -1,0 +1,130 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { parseDocument } from 'yaml';
+import type { z } from 'zod';
+import { pathText, type Mistake } from './mistake.ts';
+import { substitute } from './placeholders.ts';
+import { configSchema, isLoopbackHost, type Config } from './schema.ts';
+
+/** A configuration, or every reason why it is none. */
+export type LoadResult =
+  | { readonly ok: true; readonly config: Config }
+  | { readonly ok: false; readonly mistakes: readonly Mistake[] };
+
+/** What the configuration may depend on besides its text. */
+export interface LoadContext {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Reads the file of a `${file:…}`, as text. */
+  readonly readFile: (path: string) => string;
+  /** The command line's `--host` and `--port`. */
+  readonly listen?: { readonly host?: string; readonly port?: number };
+}
+
+/** The context of a real process: its environment, and files relative to its working directory. */
+export function processContext(listen: LoadContext['listen'] = {}): LoadContext {
+  return {
+    env: process.env,
+    readFile: (path) => readFileSync(resolve(path), 'utf8'),
+    listen,
+  };
+}
+
+/** Reads and checks a YAML or JSON file. A file that cannot be read is a mistake like any other. */
+export function loadConfig(file: string, context: LoadContext): LoadResult {
+  let text: string;
+  try {
+    text = context.readFile(file);
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
+    return failed([{ path: '', message: `cannot read ${file} (${reason})` }]);
+  }
+  return parseConfig(text, context);
+}
+
+/** Checks the text of a configuration; JSON is read as the YAML that it is. */
+export function parseConfig(text: string, context: LoadContext): LoadResult {
+  const document = parseDocument(text, { prettyErrors: false });
+  const syntax = document.errors[0];
+  if (syntax !== undefined) {
+    return failed([{ path: '', message: `${positionOf(text, syntax.pos[0])}: ${syntax.message}` }]);
+  }
+  const written: unknown = document.toJS() ?? {};
+  const { value, mistakes } = substitute(written, context);
+  if (mistakes.length > 0) return failed(mistakes);
+
+  const result = configSchema.safeParse(withListen(value, context.listen), { error: describe });
+  if (!result.success) return failed(result.error.issues.flatMap(mistakesOf));
+  const semantic = semanticMistakes(result.data);
+  return semantic.length > 0 ? failed(semantic) : { ok: true, config: result.data };
+}
+
+function failed(mistakes: readonly Mistake[]): LoadResult {
+  return { ok: false, mistakes };
+}
+
+/** Mistakes that only show when several settings are seen together. */
+function semanticMistakes(config: Config): Mistake[] {
+  const mistakes: Mistake[] = [];
+  if (config.auth.mode === 'oauth') {
+    mistakes.push({
+      path: 'auth.mode',
+      message: 'oauth is not available yet; use open on a loopback listener',
+    });
+  } else if (!isLoopbackHost(config.gateway.listen.host)) {
+    mistakes.push({
+      path: 'auth.mode',
+      message:
+        'open is refused on a listener that is not loopback; set gateway.listen.host to 127.0.0.1',
+    });
+  }
+  return mistakes;
+}
+
+function withListen(value: unknown, listen: LoadContext['listen']): unknown {
+  const over = Object.entries(listen ?? {}).filter(([, set]) => set !== undefined);
+  if (over.length === 0 || !isRecord(value)) return value;
+  const gateway = value['gateway'] ?? {};
+  if (!isRecord(gateway)) return value;
+  const written = gateway['listen'] ?? {};
+  if (!isRecord(written)) return value;
+  const merged = { ...written, ...Object.fromEntries(over) };
+  return { ...value, gateway: { ...gateway, listen: merged } };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+const kinds: Readonly<Record<string, string>> = {
+  object: 'a section with keys',
+  record: 'a section with keys',
+  array: 'a list',
+  string: 'a string',
+  number: 'a number',
+  boolean: 'true or false',
+};
+
+/** Words for what the schema itself has no words for. */
+const describe: z.core.$ZodErrorMap = (issue) => {
+  if (issue.code === 'invalid_type') return `expected ${kinds[issue.expected] ?? issue.expected}`;
+  return undefined;
+};
+
+function mistakesOf(issue: z.core.$ZodIssue): Mistake[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      path: pathText([...issue.path, key]),
+      message: 'unknown key',
+    }));
+  }
+  if (issue.code === 'invalid_key') {
+    const messages = issue.issues.map(({ message }) => message).join('; ');
+    return [{ path: pathText(issue.path), message: messages }];
+  }
+  return [{ path: pathText(issue.path), message: issue.message }];
+}
+
+function positionOf(text: string, offset: number): string {
+  const before = text.slice(0, offset).split('\n');
+  return `line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
+}

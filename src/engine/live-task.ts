@@ -1,0 +1,445 @@
+/**
+ * One task in memory: its state, its place in the store, and everyone who waits for it. The only
+ * writer of its row while this process drives it. Changes are decided here, synchronously, so that
+ * a terminal state can never be overwritten; they become visible when they are on disk.
+ */
+import type { Message, Task, TaskState } from '../model/a2a.ts';
+import { isInterrupted, isTerminal } from '../model/a2a.ts';
+import { GatewayError } from '../model/errors.ts';
+import type { Clock } from '../model/ids.ts';
+import type { JsonObject } from '../model/json.ts';
+import type { ClientFeatures, RpcOutcome } from '../model/mcp.ts';
+import type { OwnerKey, Principal } from '../model/principal.ts';
+import type { OpenQuestion, Sending } from '../ports/peer.ts';
+import type { TaskProgress, TaskRow, TaskStore } from '../ports/task-store.ts';
+import type {
+  LiveSignal,
+  SequencedEvent,
+  Settled,
+  TaskEvent,
+  TaskHandle,
+  TaskView,
+} from '../ports/tasks.ts';
+import { fold } from './fold.ts';
+import { Wake } from './wake.ts';
+
+/** What the engine must remember of a task beside the A2A object. Stored as JSON. */
+export interface TaskFacts {
+  principal: Principal;
+  questions: OpenQuestion[];
+  usedKeys: string[];
+  /** A send whose outcome is not known yet. */
+  sending?: Sending;
+  outcome?: RpcOutcome;
+  call?: { name: string; arguments: JsonObject };
+  features?: ClientFeatures;
+  extensions?: readonly string[];
+  meta?: JsonObject;
+}
+
+/** What a live task needs from its surroundings. */
+export interface TaskSurroundings {
+  store: TaskStore;
+  clock: Clock;
+  replica: string;
+  /** How long finished tasks are kept (ms). */
+  taskTtlMs: number;
+  /** How long a question may stay open (ms). */
+  interruptTtlMs: number;
+  /** A context id for a task that is promised before its peer has named the conversation. */
+  nameContext(task: LiveTask): string;
+  /** Hears of each change of state of a stored task; `before` is undefined for a new row. */
+  onState(task: LiveTask, before: TaskState | undefined, after: TaskState): void;
+  /** Another runner has taken the row, or the store failed: stop driving. */
+  onLost(task: LiveTask, error: unknown): void;
+}
+
+/** Where a task stands in the store: not there, on its way, or there. */
+type Stored = 'no' | 'creating' | 'yes';
+
+/** How many recent events stay in memory for readers that are nearly up to date. */
+const recentEvents = 256;
+
+const tailPage = 256;
+
+/** See the file comment. Built by the engine, handed out as a TaskHandle. */
+export class LiveTask implements TaskHandle {
+  readonly id: string;
+  readonly owner: OwnerKey;
+  readonly peerId: string;
+  readonly createdAt: number;
+  facts: TaskFacts;
+  position: JsonObject | undefined;
+  /** The one who reads from the peer on behalf of this task. */
+  runner: AbortController | undefined;
+  /** The peer was asked to stop: if it breaks off now, that is the cancellation. */
+  canceling = false;
+  /** Why the request was refused before anything was promised. */
+  refusal: GatewayError | undefined;
+  readonly #around: TaskSurroundings;
+  readonly #task: Task;
+  readonly #wake = new Wake();
+  readonly #signals = new Set<(signal: LiveSignal) => void>();
+  #seq = 0;
+  #statusSeq = 0;
+  #statusAt: number;
+  #updatedAt: number;
+  #epoch = 1;
+  #stored: Stored = 'no';
+  #storedSeq = 0;
+  #log: SequencedEvent[] = [];
+  #dirty = false;
+  #flushing: Promise<void> | undefined;
+  #creating: Promise<void> | undefined;
+  #lost: GatewayError | undefined;
+  #acknowledged = false;
+  #direct: Message | undefined;
+  #abandon: () => void = () => {};
+
+  constructor(
+    around: TaskSurroundings,
+    seed: { id: string; owner: OwnerKey; peerId: string; task: Task; facts: TaskFacts },
+  ) {
+    this.#around = around;
+    this.id = seed.id;
+    this.owner = seed.owner;
+    this.peerId = seed.peerId;
+    this.facts = seed.facts;
+    this.#task = seed.task;
+    this.createdAt = around.clock();
+    this.#statusAt = this.createdAt;
+    this.#updatedAt = this.createdAt;
+  }
+
+  /** A task as the store has it. */
+  static async load(around: TaskSurroundings, row: TaskRow): Promise<LiveTask> {
+    const task: Task = {
+      id: row.id,
+      contextId: row.contextId,
+      status: { state: 'TASK_STATE_SUBMITTED' },
+    };
+    const live = new LiveTask(around, {
+      id: row.id,
+      owner: row.owner,
+      peerId: row.peerId,
+      task,
+      facts: row.facts as unknown as TaskFacts,
+    });
+    Object.assign(live, { createdAt: row.createdAt });
+    live.position = row.position ?? undefined;
+    live.#statusAt = row.statusAt;
+    live.#updatedAt = row.updatedAt;
+    live.#epoch = row.epoch;
+    live.#stored = 'yes';
+    live.#acknowledged = true;
+    await live.#replay(row.lastSeq);
+    return live;
+  }
+
+  get state(): TaskState {
+    return this.#task.status.state;
+  }
+
+  get contextId(): string {
+    return this.#task.contextId;
+  }
+
+  get isStored(): boolean {
+    return this.#stored !== 'no';
+  }
+
+  /** The state is one in which nothing more comes from the peer by itself, or a message came. */
+  get isSettled(): boolean {
+    return this.#direct !== undefined || isTerminal(this.state) || isInterrupted(this.state);
+  }
+
+  /** Sets what `abandon` does to work that nobody was promised. */
+  whenAbandoned(abandon: () => void): void {
+    this.#abandon = abandon;
+  }
+
+  /** Sets the id under which the caller sees this conversation, until something is promised. */
+  nameContext(contextId: string): void {
+    if (this.#stored === 'no') this.#task.contextId = contextId;
+  }
+
+  /**
+   * Applies events and changes of facts, all or none. False, and nothing changes, when the task is
+   * terminal: what comes late is dropped.
+   */
+  apply(
+    events: TaskEvent[],
+    patch: { facts?: Partial<TaskFacts>; position?: JsonObject } = {},
+  ): boolean {
+    if (isTerminal(this.state) || this.#lost !== undefined) return false;
+    const before = this.state;
+    const now = this.#around.clock();
+    for (const event of events) {
+      fold(this.#task, event);
+      this.#seq += 1;
+      if (event.kind === 'status') {
+        this.#statusSeq = this.#seq;
+        this.#statusAt = now;
+      }
+      if (this.#stored !== 'no') this.#log.push({ seq: this.#seq, event });
+    }
+    if (events.length > 0) {
+      this.#updatedAt = now;
+      this.#acknowledged = true;
+    }
+    if (patch.facts !== undefined) this.facts = { ...this.facts, ...patch.facts };
+    if (patch.position !== undefined) this.position = patch.position;
+    if (before !== this.state && this.isStored) this.#around.onState(this, before, this.state);
+    if (this.#stored === 'no') this.#wake.notify();
+    else this.#touch();
+    return true;
+  }
+
+  /** The peer answered with a Message instead of a task. */
+  answerDirectly(message: Message): void {
+    this.#direct = message;
+    this.#acknowledged = true;
+    this.#wake.notify();
+  }
+
+  /** Refuses a request that was never promised: whoever waits gets the error. */
+  refuse(error: GatewayError): void {
+    this.refusal = error;
+    this.#wake.notify();
+  }
+
+  /** Tells open calls of progress or logs. */
+  signal(signal: LiveSignal): void {
+    for (const listener of this.#signals) listener(signal);
+  }
+
+  view(): TaskView {
+    const { artifacts, history } = this.#task;
+    const expiresAt = this.#expiresAt() ?? this.#updatedAt + this.#around.taskTtlMs;
+    return {
+      task: {
+        ...this.#task,
+        ...(artifacts === undefined ? {} : { artifacts: [...artifacts] }),
+        ...(history === undefined ? {} : { history: [...history] }),
+      },
+      peerId: this.peerId,
+      seq: this.#seq,
+      questions: isInterrupted(this.state) ? this.facts.questions : [],
+      ...(this.facts.outcome === undefined ? {} : { outcome: this.facts.outcome }),
+      ...(this.facts.call === undefined ? {} : { call: this.facts.call }),
+      createdAt: this.createdAt,
+      updatedAt: this.#updatedAt,
+      ttlMs: expiresAt - this.createdAt,
+      peerTask: this.position?.['taskId'] !== undefined,
+      committed: this.#stored === 'yes',
+    };
+  }
+
+  async settled(
+    options: { timeoutMs?: number; signal?: AbortSignal; afterSeq?: number } = {},
+  ): Promise<Settled> {
+    const afterSeq = options.afterSeq ?? 0;
+    return this.#until(options, () => this.#settledAfter(afterSeq));
+  }
+
+  async acknowledged(options: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<Settled> {
+    return this.#until(options, () => {
+      const settled = this.#settledAfter(0);
+      if (settled !== undefined) return settled;
+      return this.#acknowledged ? { kind: 'pending', view: this.view() } : undefined;
+    });
+  }
+
+  async commit(): Promise<TaskView> {
+    if (this.refusal !== undefined && this.#stored === 'no') throw this.refusal;
+    this.#creating ??= this.#create();
+    await this.#creating;
+    await this.durable();
+    return this.view();
+  }
+
+  /** Resolves when everything that is in memory is on disk. */
+  async durable(): Promise<void> {
+    await this.#creating;
+    while (this.#flushing !== undefined) await this.#flushing;
+    if (this.#lost !== undefined) throw this.#lost;
+  }
+
+  async *events(afterSeq: number, signal?: AbortSignal): AsyncGenerator<SequencedEvent> {
+    let seq = afterSeq;
+    while (signal?.aborted !== true) {
+      const batch = await this.#after(seq);
+      for (const event of batch) {
+        yield event;
+        seq = event.seq;
+      }
+      if (batch.length > 0) continue;
+      if (isTerminal(this.state) && seq >= this.#seq) return;
+      if (this.#lost !== undefined) throw this.#lost;
+      if (this.#storedSeq > seq) continue;
+      await this.#wake.wait(signal === undefined ? {} : { signal });
+    }
+  }
+
+  onSignal(listener: (signal: LiveSignal) => void): () => void {
+    this.#signals.add(listener);
+    return () => this.#signals.delete(listener);
+  }
+
+  abandon(): void {
+    if (this.#stored === 'no') this.#abandon();
+  }
+
+  #settledAfter(afterSeq: number): Settled | undefined {
+    if (this.#stored === 'no') {
+      if (this.refusal !== undefined) throw this.refusal;
+      if (this.#direct !== undefined) return { kind: 'message', message: this.#direct };
+    }
+    if (!isTerminal(this.state) && !isInterrupted(this.state)) return undefined;
+    if (this.#statusSeq <= afterSeq) return undefined;
+    if (this.#stored !== 'no' && this.#storedSeq < this.#statusSeq) return undefined;
+    return { kind: 'task', view: this.view() };
+  }
+
+  async #until(
+    options: { timeoutMs?: number; signal?: AbortSignal },
+    reached: () => Settled | undefined,
+  ): Promise<Settled> {
+    const deadline =
+      options.timeoutMs === undefined ? Infinity : performance.now() + options.timeoutMs;
+    for (;;) {
+      const settled = reached();
+      if (settled !== undefined) return settled;
+      if (this.#lost !== undefined) throw this.#lost;
+      const left = deadline - performance.now();
+      if (left <= 0 || options.signal?.aborted === true) {
+        return { kind: 'pending', view: this.view() };
+      }
+      await this.#wake.wait({
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+        ...(left === Infinity ? {} : { ms: Math.min(left, 2 ** 31 - 1) }),
+      });
+    }
+  }
+
+  /** Events behind a sequence that are on disk, from memory where it reaches back far enough. */
+  async #after(seq: number): Promise<SequencedEvent[]> {
+    if (seq >= this.#storedSeq) return [];
+    const first = this.#log[0];
+    if (first !== undefined && first.seq <= seq + 1) {
+      return this.#log.filter((entry) => entry.seq > seq && entry.seq <= this.#storedSeq);
+    }
+    const events = await this.#around.store.tail(this.id, seq, tailPage);
+    return events.filter((entry) => entry.seq <= this.#storedSeq);
+  }
+
+  /**
+   * Writes the row. Nobody has seen an event of it before, so the log starts with the task as it
+   * is now: an answer that came at once costs one event.
+   */
+  async #create(): Promise<void> {
+    this.#stored = 'creating';
+    if (this.contextId === '') this.#task.contextId = this.#around.nameContext(this);
+    this.#around.onState(this, undefined, this.state);
+    this.#seq = 1;
+    this.#statusSeq = Math.min(this.#statusSeq, 1);
+    this.#log = [{ seq: 1, event: { kind: 'created', task: structuredClone(this.#task) } }];
+    const row: TaskRow = {
+      ...this.#progress(),
+      id: this.id,
+      owner: this.owner,
+      peerId: this.peerId,
+      contextId: this.contextId,
+      createdAt: this.createdAt,
+      replica: this.#around.replica,
+      epoch: this.#epoch,
+    };
+    try {
+      await this.#around.store.create(row, [...this.#log]);
+    } catch (error) {
+      this.#lose(error);
+      throw this.#lost;
+    }
+    this.#stored = 'yes';
+    this.#storedSeq = 1;
+    this.#wake.notify();
+    if (this.#dirty) this.#touch();
+  }
+
+  #touch(): void {
+    this.#dirty = true;
+    if (this.#stored === 'yes' && this.#flushing === undefined) {
+      this.#flushing = this.#flush().finally(() => {
+        this.#flushing = undefined;
+        this.#wake.notify();
+      });
+    }
+  }
+
+  /** At most one flush of a task is under way; what arrives meanwhile goes with the next. */
+  async #flush(): Promise<void> {
+    while (this.#dirty && this.#lost === undefined) {
+      this.#dirty = false;
+      const fromSeq = this.#storedSeq;
+      const toSeq = this.#seq;
+      try {
+        const kept = await this.#around.store.append({
+          id: this.id,
+          epoch: this.#epoch,
+          fromSeq,
+          events: this.#log.filter((entry) => entry.seq > fromSeq),
+          progress: this.#progress(),
+        });
+        if (!kept) throw new Error('another runner has taken this task');
+      } catch (error) {
+        this.#lose(error);
+        return;
+      }
+      this.#storedSeq = toSeq;
+      if (this.#log.length > recentEvents) this.#log = this.#log.slice(-recentEvents);
+      this.#wake.notify();
+    }
+  }
+
+  #lose(error: unknown): void {
+    this.#lost = new GatewayError(
+      'shutting-down',
+      'This task cannot be stored at the moment. Ask for it again in a few seconds.',
+      { cause: error },
+    );
+    this.runner?.abort();
+    this.#around.onLost(this, error);
+    this.#wake.notify();
+  }
+
+  #progress(): TaskProgress {
+    return {
+      state: this.state,
+      statusAt: this.#statusAt,
+      updatedAt: this.#updatedAt,
+      lastSeq: this.#seq,
+      position: this.position ?? null,
+      facts: this.facts as unknown as JsonObject,
+      deadline: isInterrupted(this.state) ? this.#statusAt + this.#around.interruptTtlMs : null,
+      expiresAt: this.#expiresAt() ?? null,
+    };
+  }
+
+  #expiresAt(): number | undefined {
+    return isTerminal(this.state) ? this.#statusAt + this.#around.taskTtlMs : undefined;
+  }
+
+  async #replay(lastSeq: number): Promise<void> {
+    while (this.#seq < lastSeq) {
+      const page = await this.#around.store.tail(this.id, this.#seq, tailPage);
+      if (page.length === 0) throw new Error(`the event log of a task ends at ${this.#seq}`);
+      for (const { seq, event } of page) {
+        if (seq > lastSeq) break;
+        fold(this.#task, event);
+        this.#seq = seq;
+        if (event.kind === 'status' || event.kind === 'created') this.#statusSeq = seq;
+      }
+    }
+    this.#storedSeq = this.#seq;
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * Gives the questions of a peer keys that are unique over a task's life.
+ *
+ * Spec: MCP Tasks extension, "Task Update Requests" (keys are never reused in a task)
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { OpenQuestion, PeerQuestion } from '../ports/peer.ts';
+
+/** The keys that a task has used, and the questions that are open. */
+export interface QuestionBook {
+  open: OpenQuestion[];
+  used: string[];
+}
+
+/**
+ * The book after a peer has said which questions are open now. A question that was open before
+ * keeps its key; a new one gets the peer's own key where that was never used, else a fresh one.
+ */
+export function openQuestions(book: QuestionBook, asked: PeerQuestion[]): QuestionBook {
+  const used = [...book.used];
+  const before = [...book.open];
+  const open = asked.map((question) => {
+    const index = before.findIndex((known) => sameQuestion(known, question));
+    const known = index === -1 ? undefined : before.splice(index, 1)[0];
+    const key = known?.key ?? freshKey(used, question.peerKey);
+    if (known === undefined) used.push(key);
+    return { ...question, key };
+  });
+  return { open, used };
+}
+
+/** The book with fresh keys for the questions under `keys`. */
+export function renewKeys(book: QuestionBook, keys: string[]): QuestionBook {
+  const used = [...book.used];
+  const open = book.open.map((question) => {
+    if (!keys.includes(question.key)) return question;
+    const key = freshKey(used, undefined);
+    used.push(key);
+    return { ...question, key };
+  });
+  return { open, used };
+}
+
+function sameQuestion(known: OpenQuestion, asked: PeerQuestion): boolean {
+  return known.peerKey === asked.peerKey && isDeepStrictEqual(known.request, asked.request);
+}
+
+function freshKey(used: string[], wanted: string | undefined): string {
+  if (wanted !== undefined && wanted.length <= 128 && !used.includes(wanted)) return wanted;
+  for (let n = used.length + 1; ; n += 1) {
+    const key = `q${n}`;
+    if (!used.includes(key)) return key;
+  }
+}

@@ -1,0 +1,189 @@
+/**
+ * Reads what a peer says about one task and applies it. Ends with the peer's turn; a task that is
+ * then neither finished nor waiting has failed.
+ */
+import type { Artifact, Message, TaskStatus } from '../model/a2a.ts';
+import { isInterrupted } from '../model/a2a.ts';
+import { GatewayError } from '../model/errors.ts';
+import { isoTime, type Clock, type MintId } from '../model/ids.ts';
+import type { PeerEvent } from '../ports/peer.ts';
+import type { TaskEvent } from '../ports/tasks.ts';
+import type { Contexts } from './contexts.ts';
+import type { LiveTask, TaskFacts } from './live-task.ts';
+import { openQuestions } from './questions.ts';
+import type { TaskLog } from './task-log.ts';
+
+/** What a runner needs besides the task and the peer's events. */
+export interface RunnerTools {
+  clock: Clock;
+  mintId: MintId;
+  contexts: Contexts;
+  log: TaskLog;
+  /** How often progress of a stored task becomes a status (ms). */
+  progressEveryMs: number;
+}
+
+/** Applies a peer's events to its task. One per turn. */
+export class Runner {
+  readonly #task: LiveTask;
+  readonly #tools: RunnerTools;
+  #progressAt = 0;
+
+  constructor(task: LiveTask, tools: RunnerTools) {
+    this.#task = task;
+    this.#tools = tools;
+  }
+
+  /** Reads to the end of the turn, or until the signal aborts. Peer faults are thrown. */
+  async read(source: AsyncIterable<PeerEvent>, signal: AbortSignal): Promise<void> {
+    for await (const event of source) {
+      if (signal.aborted) return;
+      this.#apply(event);
+    }
+    if (!signal.aborted && !this.#task.isSettled) {
+      throw new GatewayError(
+        'peer-protocol',
+        `"${this.#task.peerId}" stopped answering before the work was finished.`,
+      );
+    }
+  }
+
+  #apply(event: PeerEvent): void {
+    const task = this.#task;
+    switch (event.kind) {
+      case 'message':
+        return this.#message(event.message);
+      case 'position':
+        task.apply([], { position: event.position, facts: { sending: undefined } });
+        return;
+      case 'context':
+        if (task.contextId === '') {
+          const { owner, peerId } = task;
+          task.nameContext(this.#tools.contexts.fromPeer(owner, peerId, event.contextId));
+        }
+        return;
+      case 'status':
+        return this.#status(event);
+      case 'artifact': {
+        const { artifact, append, lastChunk, metadata } = event;
+        return this.#keep(event, [
+          { kind: 'artifact', artifact, append, lastChunk, ...(metadata && { metadata }) },
+        ]);
+      }
+      case 'history':
+        return this.#keep(event, [{ kind: 'history', message: this.#ours(event.message) }]);
+      case 'metadata':
+        return this.#keep(event, [{ kind: 'metadata', metadata: event.metadata }]);
+      case 'progress':
+        return this.#progress(event);
+      case 'log':
+        task.signal(event);
+        return;
+      default:
+        event satisfies never;
+    }
+  }
+
+  #keep(event: PeerEvent, events: TaskEvent[], facts: Partial<TaskFacts> = {}): void {
+    const { log } = this.#tools;
+    const before = this.#task.facts.questions;
+    const kept = this.#task.apply(events, { facts: { sending: undefined, ...facts } });
+    if (!kept) log.lateEvent(this.#task, event.kind);
+    else if (facts.questions !== undefined) {
+      log.asked(this.#task, before, facts.questions, 'withdrawn');
+    }
+  }
+
+  #status(event: PeerEvent & { kind: 'status' }): void {
+    const { questions: open, usedKeys: used } = this.#task.facts;
+    const book = isInterrupted(event.state)
+      ? openQuestions({ open, used }, event.questions ?? [])
+      : { open: [], used };
+    if (
+      this.#repeats(
+        event,
+        book.open.map((question) => question.key),
+      )
+    ) {
+      this.#task.apply([], { facts: { sending: undefined } });
+      return;
+    }
+    const status: TaskStatus = {
+      state: event.state,
+      timestamp: isoTime(this.#tools.clock()),
+      ...(event.message && { message: this.#ours(event.message) }),
+    };
+    this.#keep(
+      event,
+      [{ kind: 'status', status, ...(event.metadata && { metadata: event.metadata }) }],
+      {
+        questions: book.open,
+        usedKeys: book.used,
+        ...(event.outcome && { outcome: event.outcome }),
+      },
+    );
+  }
+
+  /**
+   * A peer that is asked again says the same again: that is no event. While a peer waits for
+   * authorization, its questions do not count: the caller may have opened the link already.
+   */
+  #repeats(event: PeerEvent & { kind: 'status' }, keys: string[]): boolean {
+    if (!this.#task.isStored || event.outcome !== undefined) return false;
+    const { status } = this.#task.view().task;
+    const known = this.#task.facts.questions.map((question) => question.key);
+    return (
+      status.state === event.state &&
+      JSON.stringify(status.message?.parts) === JSON.stringify(event.message?.parts) &&
+      (event.state === 'TASK_STATE_AUTH_REQUIRED' || JSON.stringify(known) === JSON.stringify(keys))
+    );
+  }
+
+  #message(message: Message): void {
+    const ours = this.#ours(message);
+    if (!this.#task.isStored) {
+      delete ours.taskId;
+      if (this.#task.contextId === '') delete ours.contextId;
+      this.#task.answerDirectly(ours);
+      return;
+    }
+    // A task was promised meanwhile: the message is its result.
+    const artifact: Artifact = { artifactId: this.#tools.mintId(), parts: ours.parts };
+    const status: TaskStatus = {
+      state: 'TASK_STATE_COMPLETED',
+      timestamp: isoTime(this.#tools.clock()),
+      message: ours,
+    };
+    this.#keep({ kind: 'message', message }, [
+      { kind: 'artifact', artifact, append: false, lastChunk: true },
+      { kind: 'status', status },
+    ]);
+  }
+
+  #progress(event: PeerEvent & { kind: 'progress' }): void {
+    this.#task.signal(event);
+    const now = this.#tools.clock();
+    if (!this.#task.isStored || this.#task.isSettled) return;
+    if (now - this.#progressAt < this.#tools.progressEveryMs) return;
+    this.#progressAt = now;
+    const { progress, total } = event;
+    const text = event.message ?? `${progress}${total === undefined ? '' : ` of ${total}`}`;
+    const status: TaskStatus = {
+      state: 'TASK_STATE_WORKING',
+      timestamp: isoTime(now),
+      message: this.#ours({
+        messageId: this.#tools.mintId(),
+        role: 'ROLE_AGENT',
+        parts: [{ text }],
+        metadata: { 'isthmus/progress': { progress, ...(total === undefined ? {} : { total }) } },
+      }),
+    };
+    this.#keep(event, [{ kind: 'status', status }]);
+  }
+
+  /** A message of the peer under the ids that the caller knows. */
+  #ours(message: Message): Message {
+    const { id, contextId } = this.#task;
+    return { ...message, taskId: id, ...(contextId === '' ? {} : { contextId }) };
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * Drives tasks: reads from peers on their behalf, and ends them when that fails, when they are
+ * canceled or when they are abandoned.
+ */
+import { isTerminal, type TaskState } from '../model/a2a.ts';
+import { isoTime, type Clock, type MintId } from '../model/ids.ts';
+import type { Peer, PeerContext, PeerEvent } from '../ports/peer.ts';
+import type { Contexts } from './contexts.ts';
+import { failureText, isRefusal } from './failure.ts';
+import type { LiveTask } from './live-task.ts';
+import { Runner } from './runner.ts';
+import type { TaskCache } from './task-cache.ts';
+import type { TaskLog } from './task-log.ts';
+
+/** What a driver needs. */
+export interface DriverTools {
+  cache: TaskCache;
+  log: TaskLog;
+  contexts: Contexts;
+  clock: Clock;
+  mintId: MintId;
+  progressEveryMs: number;
+}
+
+/** How long a peer may take to hear that work is to stop. */
+const cancelPatienceMs = 30_000;
+
+const stopPatienceMs = 1000;
+
+/** See the file comment. */
+export class TaskDriver {
+  readonly #tools: DriverTools;
+  readonly #driven = new Map<LiveTask, Promise<void>>();
+
+  constructor(tools: DriverTools) {
+    this.#tools = tools;
+  }
+
+  /** How many tasks are being driven. */
+  get count(): number {
+    return this.#driven.size;
+  }
+
+  /** Whether somebody reads from the peer for this task. */
+  drives(live: LiveTask): boolean {
+    return this.#driven.has(live);
+  }
+
+  /** Reads a turn. Whoever read for this task before stops. */
+  drive(
+    live: LiveTask,
+    from: { trace?: PeerContext['trace'] },
+    source: (context: PeerContext) => AsyncIterable<PeerEvent>,
+  ): void {
+    live.runner?.abort();
+    const controller = new AbortController();
+    live.runner = controller;
+    const runner = new Runner(live, this.#tools);
+    const driving = this.#read(runner, live, controller, () =>
+      source(peerContext(live, controller.signal, from.trace)),
+    );
+    this.#driven.set(live, driving);
+    void driving.finally(() => {
+      if (this.#driven.get(live) === driving) this.#driven.delete(live);
+    });
+  }
+
+  /** Ends a task as failed, or refuses the request when nothing was promised and it can be mended. */
+  fail(live: LiveTask, error: unknown): void {
+    if (live.canceling) {
+      this.cancel(live);
+      return;
+    }
+    if (!live.isStored && isRefusal(error)) {
+      live.refuse(error);
+      return;
+    }
+    this.#tools.log.failed(live, error);
+    const state = isRefusal(error) ? 'TASK_STATE_REJECTED' : 'TASK_STATE_FAILED';
+    this.end(live, state, failureText(error));
+  }
+
+  /** Ends a task as canceled and stops reading for it. */
+  cancel(live: LiveTask): void {
+    this.end(live, 'TASK_STATE_CANCELED', undefined);
+    live.runner?.abort();
+  }
+
+  /** Ends a task in a terminal state with a text for its caller. */
+  end(
+    live: LiveTask,
+    state: TaskState,
+    text: string | undefined,
+    closed: 'expired' | 'withdrawn' = 'withdrawn',
+  ): void {
+    const { id: taskId, contextId } = live;
+    const { clock, mintId, log } = this.#tools;
+    const before = live.facts.questions;
+    const message =
+      text === undefined
+        ? undefined
+        : {
+            messageId: mintId(),
+            role: 'ROLE_AGENT' as const,
+            parts: [{ text }],
+            taskId,
+            ...(contextId === '' ? {} : { contextId }),
+          };
+    const status = { state, timestamp: isoTime(clock()), ...(message && { message }) };
+    const kept = live.apply([{ kind: 'status', status }], {
+      facts: { questions: [], sending: undefined },
+    });
+    if (kept) log.asked(live, before, [], closed);
+  }
+
+  /** Asks the peer to stop. A canceled task is the result, unless the peer refuses. */
+  async cancelAtPeer(live: LiveTask, peer: Peer): Promise<void> {
+    const { position } = live;
+    if (position === undefined) {
+      this.cancel(live);
+      return;
+    }
+    live.canceling = true;
+    try {
+      await peer.cancel(position, peerContext(live, AbortSignal.timeout(cancelPatienceMs)));
+    } catch (error) {
+      live.canceling = false;
+      throw error;
+    }
+    if (peer.protocol === 'mcp') {
+      this.cancel(live);
+    } else if (!this.drives(live) && !isTerminal(live.state)) {
+      // Nobody reads for a task that waits: look what the cancellation has made of it.
+      this.drive(live, {}, (context) => peer.resume(live.position, context));
+    }
+  }
+
+  /** The caller went away before anything was promised. */
+  abandon(live: LiveTask, peer: Peer): void {
+    if (isTerminal(live.state)) return;
+    void this.cancelAtPeer(live, peer)
+      .catch(() => {})
+      .finally(() => this.cancel(live));
+  }
+
+  /** Stops reading; the work goes on at the peers. */
+  async stop(): Promise<void> {
+    for (const live of this.#driven.keys()) live.runner?.abort();
+    // A connector stops reading at once; one that does not must not keep us from stopping.
+    const late = new Promise((resolve) => setTimeout(resolve, stopPatienceMs).unref());
+    await Promise.race([Promise.allSettled(this.#driven.values()), late]);
+  }
+
+  async #read(
+    runner: Runner,
+    live: LiveTask,
+    controller: AbortController,
+    source: () => AsyncIterable<PeerEvent>,
+  ): Promise<void> {
+    try {
+      await runner.read(source(), controller.signal);
+    } catch (error) {
+      if (!controller.signal.aborted) this.fail(live, error);
+    } finally {
+      if (live.runner === controller) {
+        live.runner = undefined;
+        if (live.isStored) this.#tools.cache.keep(live);
+      }
+    }
+  }
+}
+
+function peerContext(
+  live: LiveTask,
+  signal: AbortSignal,
+  trace?: PeerContext['trace'],
+): PeerContext {
+  const { principal, features, extensions, meta } = live.facts;
+  return {
+    principal,
+    signal,
+    ...(trace && { trace }),
+    ...(features && { features }),
+    ...(extensions && { extensions }),
+    ...(meta && { meta }),
+  };
+}

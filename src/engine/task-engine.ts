@@ -1,0 +1,411 @@
+/**
+ * The task engine: starts work at peers, promises it, lets callers follow, answer and cancel it,
+ * and picks it up again after a restart. One runner per task.
+ */
+import { isInterrupted, isTerminal, type Message, type TaskState } from '../model/a2a.ts';
+import { GatewayError } from '../model/errors.ts';
+import { isoTime, type Clock, type MintId } from '../model/ids.ts';
+import { ownerKey, type OwnerKey, type Principal } from '../model/principal.ts';
+import type { EventLog } from '../observe/events.ts';
+import type {
+  OpenQuestion,
+  Peer,
+  PeerContext,
+  PeerEvent,
+  PeerFollowUp,
+  PeerRegistry,
+  PeerTurn,
+} from '../ports/peer.ts';
+import type { Seal } from '../ports/seal.ts';
+import type { TaskStore } from '../ports/task-store.ts';
+import type {
+  FollowUpWork,
+  StartWork,
+  TaskFilter,
+  TaskHandle,
+  TaskPage,
+  TaskService,
+  TaskView,
+} from '../ports/tasks.ts';
+import { peerMessageFrom, responsesFromMessage } from '../translate/questions.ts';
+import { createContexts, type Contexts } from './contexts.ts';
+import { recoverTasks, sweepTasks, type HousekeepingTools } from './housekeeping.ts';
+import { LiveTask, type TaskSurroundings } from './live-task.ts';
+import { renewKeys } from './questions.ts';
+import { TaskCache } from './task-cache.ts';
+import { TaskDriver } from './task-driver.ts';
+import { listTasks } from './task-list.ts';
+import { TaskLog } from './task-log.ts';
+
+/** Bounds of the engine; times in milliseconds. */
+export interface EngineLimits {
+  taskTtlMs: number;
+  interruptTtlMs: number;
+  openInterruptsPerPrincipal: number;
+  /** How long `cancel` waits for the peer before it answers. */
+  cancelWaitMs: number;
+  /** How often progress of a stored task becomes a status. */
+  progressEveryMs: number;
+  /** How often timers and retention are looked at. */
+  sweepEveryMs: number;
+}
+
+/** What the engine is built from. */
+export interface EngineOptions {
+  store: TaskStore;
+  peers: PeerRegistry;
+  seal: Seal;
+  clock: Clock;
+  mintId: MintId;
+  /** The name of this process in the store. */
+  replica: string;
+  limits: EngineLimits;
+  events: EventLog;
+}
+
+/** See the file comment. */
+export class TaskEngine implements TaskService {
+  readonly #options: EngineOptions;
+  readonly #contexts: Contexts;
+  readonly #log: TaskLog;
+  readonly #around: TaskSurroundings;
+  readonly #cache: TaskCache;
+  readonly #driver: TaskDriver;
+  readonly #housekeeping: HousekeepingTools;
+  /** How many tasks of each owner wait for their caller. */
+  #waiting = new Map<OwnerKey, number>();
+  #sweeper: NodeJS.Timeout | undefined;
+  #stopping = false;
+
+  constructor(options: EngineOptions) {
+    const { store, peers, seal, clock, mintId, replica, limits } = options;
+    this.#options = options;
+    const contexts = (this.#contexts = createContexts(seal));
+    const log = (this.#log = new TaskLog(options.events));
+    this.#around = {
+      store,
+      clock,
+      replica,
+      taskTtlMs: limits.taskTtlMs,
+      interruptTtlMs: limits.interruptTtlMs,
+      nameContext: ({ owner, peerId }) => contexts.fromPeer(owner, peerId, mintId()),
+      onState: (task, before, after) => this.#onState(task, before, after),
+      onLost: (task, error) => {
+        this.#cache.drop(task);
+        log.internal(`storing task ${task.id}`, error);
+      },
+    };
+    const cache = (this.#cache = new TaskCache(store, this.#around));
+    const { progressEveryMs } = limits;
+    const driver = new TaskDriver({ cache, log, contexts, clock, mintId, progressEveryMs });
+    this.#driver = driver;
+    this.#housekeeping = { store, peers, cache, driver, log, clock, replica };
+  }
+
+  /** How many tasks are being driven. */
+  get driving(): number {
+    return this.#driver.count;
+  }
+
+  start(work: StartWork): TaskHandle {
+    const owner = ownerKey(work.principal);
+    const peer = this.#peer(work.peerId);
+    this.#admit(owner);
+    const live = this.#newTask(work, owner, peer);
+    const { taskId: _task, contextId, ...message } = work.message;
+    const atPeer =
+      contextId === undefined || contextId === ''
+        ? {}
+        : { contextId: this.#contexts.toPeer(owner, work.peerId, contextId) };
+    const turn: PeerTurn = {
+      message: { ...message, ...atPeer },
+      ...pick(work, ['call', 'acceptedOutputModes', 'metadata']),
+    };
+    live.facts.sending = { kind: 'start', turn };
+    live.whenAbandoned(() => this.#driver.abandon(live, peer));
+    this.#cache.add(live);
+    this.#driver.drive(live, work, (context) => this.#begin(live, peer, turn, context));
+    return live;
+  }
+
+  async open(principal: Principal, taskId: string, peerId: string): Promise<TaskHandle> {
+    const live = await this.#owned(principal, taskId, peerId);
+    await live.durable();
+    return live;
+  }
+
+  async followUp(work: FollowUpWork): Promise<{ handle: TaskHandle; afterSeq: number }> {
+    const live = await this.#owned(work.principal, work.taskId, work.peerId);
+    const peer = this.#peer(work.peerId);
+    checkFollowUp(live, peer, work.message);
+    const open = live.facts.questions;
+    const answered = answeredKeys(work.message, open);
+    if (peer.protocol === 'a2a' && peerMessageFrom(work.message, open) === undefined) {
+      return this.#opened(live, peer, work, answered);
+    }
+    const { taskId: _task, contextId: _context, ...message } = work.message;
+    const turn: PeerFollowUp = { message, open, ...pick(work, ['metadata']) };
+    const { id: taskId, contextId } = live;
+    const questions = open.filter(({ key }) => !answered.includes(key));
+    const state = isInterrupted(live.state) ? 'TASK_STATE_WORKING' : live.state;
+    const status = { state, timestamp: isoTime(this.#options.clock()) };
+    live.apply(
+      [
+        { kind: 'status', status },
+        { kind: 'history', message: { ...work.message, taskId, contextId } },
+      ],
+      {
+        facts: {
+          questions,
+          // Recorded before it is sent: after a crash nobody has to guess.
+          sending: { kind: 'followUp', turn },
+          ...pick(work, ['features', 'extensions', 'meta']),
+        },
+      },
+    );
+    this.#log.asked(live, open, questions, 'answered');
+    const afterSeq = live.view().seq;
+    await live.durable();
+    this.#driver.drive(live, work, (context) => peer.followUp(live.position ?? {}, turn, context));
+    return { handle: live, afterSeq };
+  }
+
+  async cancel(
+    principal: Principal,
+    taskId: string,
+    peerId: string,
+    options: { commitFirst?: boolean } = {},
+  ): Promise<TaskView> {
+    const live = await this.#owned(principal, taskId, peerId);
+    if (isTerminal(live.state)) {
+      throw new GatewayError('task-not-cancelable', `The task is already ${words(live.state)}.`);
+    }
+    const afterSeq = live.view().seq;
+    const asked = this.#driver.cancelAtPeer(live, this.#peer(peerId));
+    if (options.commitFirst === true) {
+      asked.catch(() => {});
+      this.#driver.cancel(live);
+    } else {
+      const timeoutMs = this.#options.limits.cancelWaitMs;
+      const late = new Promise<void>((resolve) => setTimeout(resolve, timeoutMs).unref());
+      asked.catch(() => {});
+      await Promise.race([asked.then(() => live.settled({ timeoutMs, afterSeq })), late]);
+    }
+    await live.durable();
+    return live.view();
+  }
+
+  async renewQuestions(
+    principal: Principal,
+    taskId: string,
+    peerId: string,
+    keys: string[],
+  ): Promise<TaskView> {
+    const live = await this.#owned(principal, taskId, peerId);
+    const { questions: open, usedKeys: used } = live.facts;
+    const book = renewKeys({ open, used }, keys);
+    if (isInterrupted(live.state)) {
+      live.apply([{ kind: 'status', status: live.view().task.status }], {
+        facts: { questions: book.open, usedKeys: book.used },
+      });
+      this.#log.asked(live, open, book.open, 'answered');
+    }
+    await live.durable();
+    return live.view();
+  }
+
+  async list(principal: Principal, filter: TaskFilter): Promise<TaskPage> {
+    const { store, seal } = this.#options;
+    const owner = ownerKey(principal);
+    return listTasks({ store, seal, owner, filter }, async (row) => {
+      const live = await this.#cache.get(row.id);
+      return live?.view();
+    });
+  }
+
+  /** Picks up every unfinished task and starts the timers. Call once, before serving. */
+  async recover(): Promise<void> {
+    this.#waiting = await this.#options.store.waiting();
+    await recoverTasks(this.#housekeeping);
+    this.#sweeper = setInterval(
+      () => void sweepTasks(this.#housekeeping),
+      this.#options.limits.sweepEveryMs,
+    );
+    this.#sweeper.unref();
+  }
+
+  /** Stops driving; running work stays as it is on disk and is picked up by the next start. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    clearInterval(this.#sweeper);
+    await this.#driver.stop();
+    const stored = this.#cache.all().filter((live) => live.isStored);
+    await Promise.allSettled(stored.map((live) => live.durable()));
+  }
+
+  #newTask(work: StartWork, owner: OwnerKey, peer: Peer): LiveTask {
+    const { principal, peerId, message } = work;
+    const { mintId, clock } = this.#options;
+    const id = mintId();
+    const contextId =
+      message.contextId !== undefined && message.contextId !== ''
+        ? message.contextId
+        : // An MCP server knows no contexts: this one is ours from the start.
+          peer.protocol === 'mcp'
+          ? this.#contexts.fromPeer(owner, peerId, mintId())
+          : '';
+    const said = { ...message, taskId: id, ...(contextId === '' ? {} : { contextId }) };
+    return new LiveTask(this.#around, {
+      id,
+      owner,
+      peerId,
+      task: {
+        id,
+        contextId,
+        status: { state: 'TASK_STATE_SUBMITTED', timestamp: isoTime(clock()) },
+        history: [said],
+      },
+      facts: {
+        principal,
+        questions: [],
+        usedKeys: [],
+        ...pick(work, ['call', 'features', 'extensions', 'meta']),
+      },
+    });
+  }
+
+  #peer(peerId: string): Peer {
+    const peer = this.#options.peers.get(peerId);
+    if (peer === undefined) {
+      throw new GatewayError('peer-unavailable', `"${peerId}" is no longer served here.`);
+    }
+    return peer;
+  }
+
+  #admit(owner: OwnerKey): void {
+    if (this.#stopping) {
+      throw new GatewayError('shutting-down', 'The gateway is stopping. Try again in a moment.');
+    }
+    const { openInterruptsPerPrincipal: cap } = this.#options.limits;
+    if ((this.#waiting.get(owner) ?? 0) >= cap) {
+      throw new GatewayError(
+        'too-many',
+        `${cap} of your tasks wait for an answer. Answer or cancel some of them first.`,
+        { facts: { retryAfterMs: 60_000 } },
+      );
+    }
+  }
+
+  /** The task of this caller; absent and foreign are one answer. */
+  async #owned(principal: Principal, taskId: string, peerId: string): Promise<LiveTask> {
+    const live = await this.#cache.get(taskId);
+    if (
+      live === undefined ||
+      !live.isStored ||
+      live.peerId !== peerId ||
+      live.owner !== ownerKey(principal)
+    ) {
+      throw new GatewayError('task-not-found', 'There is no such task.');
+    }
+    return live;
+  }
+
+  /**
+   * The caller has opened a link, or put a question aside: nothing is sent, and the peer goes on
+   * by itself when it can.
+   */
+  async #opened(
+    live: LiveTask,
+    peer: Peer,
+    work: FollowUpWork,
+    answered: string[],
+  ): Promise<{ handle: TaskHandle; afterSeq: number }> {
+    const open = live.facts.questions;
+    const questions = open.filter(({ key }) => !answered.includes(key));
+    live.apply([{ kind: 'status', status: live.view().task.status }], { facts: { questions } });
+    this.#log.asked(live, open, questions, 'answered');
+    const afterSeq = live.view().seq;
+    await live.durable();
+    if (!this.#driver.drives(live)) {
+      this.#driver.drive(live, work, (context) => peer.resume(live.position, context));
+    }
+    return { handle: live, afterSeq };
+  }
+
+  async *#begin(
+    live: LiveTask,
+    peer: Peer,
+    turn: PeerTurn,
+    context: PeerContext,
+  ): AsyncGenerator<PeerEvent> {
+    const { referenceTaskIds } = turn.message;
+    if (referenceTaskIds === undefined || referenceTaskIds.length === 0) {
+      yield* peer.start(turn, context);
+      return;
+    }
+    const atPeer: string[] = [];
+    for (const id of referenceTaskIds) {
+      const task = await this.#owned(live.facts.principal, id, live.peerId);
+      const taskId = task.position?.['taskId'];
+      if (typeof taskId === 'string') atPeer.push(taskId);
+    }
+    const message = { ...turn.message, referenceTaskIds: atPeer };
+    yield* peer.start({ ...turn, message }, context);
+  }
+
+  #onState(live: LiveTask, before: TaskState | undefined, after: TaskState): void {
+    if (before === undefined) this.#log.created(live);
+    else this.#log.transition(live, before, after);
+    const was = before !== undefined && isInterrupted(before);
+    const is = isInterrupted(after);
+    if (was === is) return;
+    const { owner } = live;
+    const count = (this.#waiting.get(owner) ?? 0) + (is ? 1 : -1);
+    if (count > 0) this.#waiting.set(owner, count);
+    else this.#waiting.delete(owner);
+  }
+}
+
+function checkFollowUp(live: LiveTask, peer: Peer, message: Message): void {
+  if (isTerminal(live.state)) {
+    throw new GatewayError(
+      'task-finished',
+      `The task is ${words(live.state)} and takes no more messages. Start a new one and name this one in referenceTaskIds.`,
+    );
+  }
+  const { contextId } = message;
+  if (contextId !== undefined && contextId !== '' && contextId !== live.contextId) {
+    throw new GatewayError(
+      'context-invalid',
+      "The task belongs to another context. Leave contextId out, or use the task's own.",
+      { facts: { field: 'contextId' } },
+    );
+  }
+  if (peer.protocol === 'mcp' && !isInterrupted(live.state)) {
+    throw new GatewayError(
+      'unsupported',
+      'The task is at work and takes no message now. Wait until it asks for input.',
+    );
+  }
+}
+
+/** The keys that a message answers. What cannot be read as an answer is for the peer to judge. */
+function answeredKeys(message: Message, open: OpenQuestion[]): string[] {
+  try {
+    return Object.keys(responsesFromMessage(message, open).responses);
+  } catch (error) {
+    if (error instanceof GatewayError) return [];
+    throw error;
+  }
+}
+
+function words(state: TaskState): string {
+  return state.slice('TASK_STATE_'.length).toLowerCase().replace('_', ' ');
+}
+
+/** The named members that are present. */
+function pick<T extends object, K extends keyof T>(from: T, keys: K[]): Partial<Pick<T, K>> {
+  const picked: Partial<Pick<T, K>> = {};
+  for (const key of keys) if (from[key] !== undefined) picked[key] = from[key];
+  return picked;
+}

@@ -1,0 +1,95 @@
+/**
+ * The one request listener: who may talk to us, and which part answers which URL. Plain node:http,
+ * because every call passes here.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Principal } from './model/principal.ts';
+
+/** The parts behind the front. */
+export interface FrontParts {
+  /** Why a request is refused with 403 because of its Host or Origin; undefined lets it in. */
+  refuse(req: IncomingMessage): string | undefined;
+  /** Who is calling. */
+  principalOf(req: IncomingMessage): Principal;
+  mcp(req: IncomingMessage, res: ServerResponse, peerId: string, who: Principal): Promise<void>;
+  a2a(
+    req: IncomingMessage,
+    res: ServerResponse,
+    route: { peerId: string; rest: string },
+    who: Principal,
+  ): Promise<void>;
+  connect(
+    req: IncomingMessage,
+    res: ServerResponse,
+    request: { id: string; principal: Principal },
+  ): Promise<void>;
+  ready(): boolean;
+  metrics(): Promise<{ contentType: string; text: string }> | undefined;
+  /** Hears of what nobody foresaw. */
+  fault(error: unknown, facts: { method: string; path: string }): void;
+}
+
+const peerPath = /^\/(mcp|a2a)\/([a-z0-9-]{1,63})(\/.*)?$/;
+
+/** Builds the listener. */
+export function createFront(
+  parts: FrontParts,
+): (req: IncomingMessage, res: ServerResponse) => void {
+  return (req, res) => {
+    const path = pathOf(req.url ?? '/');
+    route(parts, req, res, path).catch((error: unknown) => {
+      parts.fault(error, { method: req.method ?? '', path });
+      if (res.headersSent) res.destroy();
+      else sendJson(res, 500, { error: 'internal error' });
+    });
+  };
+}
+
+async function route(
+  parts: FrontParts,
+  req: IncomingMessage,
+  res: ServerResponse,
+  path: string,
+): Promise<void> {
+  if (path === '/healthz') return sendJson(res, 200, { status: 'ok' });
+  if (path === '/readyz') {
+    return parts.ready()
+      ? sendJson(res, 200, { status: 'ready' })
+      : sendJson(res, 503, { status: 'starting or stopping' });
+  }
+  const refused = parts.refuse(req);
+  if (refused !== undefined) return sendJson(res, 403, { error: refused });
+  const [, face, peerId, rest = ''] = peerPath.exec(path) ?? [];
+  if (peerId !== undefined) {
+    const who = parts.principalOf(req);
+    if (face === 'a2a') return parts.a2a(req, res, { peerId, rest }, who);
+    if (rest === '' || rest === '/') return parts.mcp(req, res, peerId, who);
+  }
+  if (path.startsWith('/connect/')) {
+    const id = path.slice('/connect/'.length);
+    return parts.connect(req, res, { id, principal: parts.principalOf(req) });
+  }
+  if (path === '/metrics') {
+    const metrics = await parts.metrics();
+    if (metrics !== undefined) {
+      res.writeHead(200, { 'content-type': metrics.contentType, 'cache-control': 'no-store' });
+      res.end(metrics.text);
+      return;
+    }
+  }
+  sendJson(res, 404, {
+    error: 'There is nothing here. Peers are served at /mcp/{peer} and /a2a/{peer}.',
+  });
+}
+
+/** The path of a request target, without its query; targets in absolute form too. */
+function pathOf(target: string): string {
+  const path = target.startsWith('/') ? target : (URL.parse(target)?.pathname ?? '/');
+  const end = path.search(/[?#]/);
+  return end === -1 ? path : path.slice(0, end);
+}
+
+function sendJson(res: ServerResponse, status: number, body: unknown): void {
+  res.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+  res.end(JSON.stringify(body));
+}

@@ -1,0 +1,290 @@
+/**
+ * The composition root: everything that the gateway is made of is built and wired here, once.
+ */
+import { randomBytes } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createA2aFace } from './a2a/face.ts';
+import { createConnectPage } from './auth/connect-page.ts';
+import { loadSealingSecret } from './auth/key-files.ts';
+import { createSeal } from './auth/seal.ts';
+import type { Config, PeerConfig } from './config/schema.ts';
+import { TaskEngine } from './engine/task-engine.ts';
+import { createFront } from './front.ts';
+import { createMcpFace } from './mcp/face.ts';
+import { originCheck } from './mcp/origin.ts';
+import { mintId } from './model/ids.ts';
+import { anonymous } from './model/principal.ts';
+import { createEventLog, type EventLog } from './observe/events.ts';
+import type { Logger } from './observe/log.ts';
+import { createMetrics } from './observe/metrics.ts';
+import { currentTrace, traceFields, traceFrom, runWithTrace } from './observe/trace.ts';
+import { createA2aPeer } from './peers/a2a/a2a-peer.ts';
+import { createEgress, type Egress } from './peers/guarded-fetch.ts';
+import { createMcpPeer } from './peers/mcp/peer.ts';
+import { ConfiguredPeers, type ManagedPeer } from './peers/registry.ts';
+import type { PeerRegistry } from './ports/peer.ts';
+import { openDatabase } from './store/sqlite/database.ts';
+import { SqliteTaskStore } from './store/sqlite/task-store.ts';
+import { SchemaValidator } from './translate/json-schema.ts';
+
+/** A gateway that serves. */
+export interface Gateway {
+  /** The origin of the URLs that it publishes. */
+  readonly publicUrl: string;
+  /** Where it listens, as a URL. */
+  readonly listening: string;
+  readonly peers: PeerRegistry;
+  /** A peer's published card, as wire JSON. */
+  card(peerId: string): Promise<unknown>;
+  /** Puts new peers and egress rules in force; other settings need a restart. */
+  reconfigure(config: Config): void;
+  /**
+   * Stops: no new connections, running requests get `limits.drain`, unfinished tasks stay on disk
+   * for the next start. `drained` says whether all requests had ended by themselves.
+   */
+  close(): Promise<{ drained: boolean }>;
+}
+
+const cancelWaitMs = 900;
+const progressEveryMs = 250;
+const sweepEveryMs = 1000;
+const keepAliveMs = 15_000;
+const stallMs = 30_000;
+const maxSubscriptions = 1024;
+const pollIntervalMs = 1000;
+/** Silence of an agent's stream after which it is asked how the task stands. */
+const agentIdleMs = 60_000;
+/** How long an agent that works on a task may be out of reach. */
+const recoverMs = 8000;
+/** The longest time that a timer can be set to. */
+const forEver = 2 ** 31 - 1;
+const clock = Date.now;
+
+/** The peers of a configuration, each behind its connector. */
+export function createPeers(
+  config: Config,
+  egress: Egress,
+  events: EventLog,
+): ConfiguredPeers<PeerConfig> {
+  const validator = new SchemaValidator();
+  const peers = new ConfiguredPeers<PeerConfig>((peer) =>
+    makePeer(peer, config, egress, validator),
+  );
+  for (const id of peers.reconfigure(config.peers).added) announce(events, config, id);
+  return peers;
+}
+
+/** Starts a gateway. Throws when the store, the keys or the listener cannot be had. */
+export async function startGateway(config: Config, logger: Logger): Promise<Gateway> {
+  const metrics = createMetrics({ runtime: true });
+  const events = createEventLog(logger, metrics);
+  const seal = createSeal(loadSealingSecret(config.keys.dir));
+  const store = new SqliteTaskStore(openDatabase(config.store.url.path), (appends, ms) =>
+    metrics.storeFlush({ appends, seconds: ms / 1000 }),
+  );
+  const egress = openEgress(config, events);
+  const peers = createPeers(config, egress, events);
+  const tasks = new TaskEngine({
+    store,
+    peers,
+    seal,
+    clock,
+    mintId,
+    replica: mintId(),
+    limits: {
+      taskTtlMs: config.limits.taskTtl,
+      interruptTtlMs: config.limits.interruptTtl,
+      openInterruptsPerPrincipal: config.limits.openInterruptsPerPrincipal,
+      cancelWaitMs,
+      progressEveryMs,
+      sweepEveryMs,
+    },
+    events,
+  });
+  const server = createServer({ keepAliveTimeout: 65_000, requestTimeout: 0 });
+  const listening = await listen(server, config.gateway.listen);
+  const publicUrl = config.gateway.publicUrl ?? listening;
+  const trace = (req: IncomingMessage) => traceFields(currentTrace() ?? requestTrace(req));
+  const services = { tasks, peers, publicUrl, seal, clock, mintId, trace };
+  const mcp = createMcpFace({
+    ...services,
+    schemas: new SchemaValidator(),
+    limits: {
+      bodyBytes: config.limits.body,
+      syncCallMs: config.limits.syncCall,
+      inlineBytes: config.limits.artifactInline,
+      streamQueueBytes: config.limits.streamQueue,
+      keepAliveMs,
+      sessionIdleMs: config.limits.sessionIdle,
+      maxSessions: config.limits.sessions,
+      maxSubscriptions,
+      pollIntervalMs,
+    },
+    log: {
+      fault: (error, { peer, method }) =>
+        events.emit({ event: 'internal.error', where: `mcp ${peer} ${method ?? ''}`, error }),
+      event: (name, facts) => logger.info(facts, name),
+    },
+  });
+  const a2a = createA2aFace({
+    ...services,
+    organization: config.gateway.organization,
+    limits: {
+      bodyBytes: config.limits.body,
+      syncCallMs: config.limits.syncCall,
+      streamQueueBytes: config.limits.streamQueue,
+      keepAliveMs,
+      stallMs,
+    },
+    log: {
+      fault: (error, { peer, method }) =>
+        events.emit({ event: 'internal.error', where: `a2a ${peer} ${method ?? ''}`, error }),
+      event: (name, facts) => logger.info(facts, name),
+    },
+  });
+  const nameOf = async (peerId: string): Promise<string> => {
+    const card = await a2a.card(peerId).catch(() => undefined);
+    return card?.name ?? peerId;
+  };
+  await tasks.recover();
+  let state: 'ready' | 'stopping' = 'ready';
+  const front = createFront({
+    refuse: originCheck(publicUrl),
+    principalOf: () => anonymous,
+    mcp: mcp.handle,
+    a2a: (req, res, { peerId, rest }, who) => a2a.handle(req, res, peerId, rest, who),
+    connect: createConnectPage({ tasks, seal, nameOf }),
+    ready: () => state === 'ready',
+    metrics: () => (config.telemetry.metrics ? metrics.expose() : undefined),
+    fault: (error, { method, path }) =>
+      events.emit({ event: 'internal.error', where: `${method} ${path}`, error }),
+  });
+  server.on('request', (req, res) => {
+    runWithTrace(requestTrace(req), () => front(req, res));
+  });
+  events.emit({ event: 'server.started', url: publicUrl, peers: config.peers.length });
+
+  return {
+    publicUrl,
+    listening,
+    peers,
+    card: (peerId) => a2a.card(peerId),
+    reconfigure(next) {
+      egress.reconfigure(next.egress);
+      const { added, removed } = peers.reconfigure(next.peers);
+      for (const peer of removed) events.emit({ event: 'peer.removed', peer });
+      for (const id of added) announce(events, next, id);
+    },
+    async close() {
+      state = 'stopping';
+      const drained = await drain(server, config.limits.drain, async () => {
+        await Promise.allSettled([mcp.close(), a2a.close()]);
+      });
+      await tasks.stop();
+      await peers.close();
+      await egress.close();
+      await store.close();
+      events.emit({ event: 'server.stopped', drained });
+      return { drained };
+    },
+  };
+}
+
+/** The guarded client under the configuration's rules. */
+export function openEgress(config: Config, events: EventLog): Egress {
+  return createEgress({
+    ...config.egress,
+    limits: {
+      maxResponseBytes: config.limits.peerReply,
+      connectTimeoutMs: config.limits.peerConnect,
+    },
+    onRefused: (error) =>
+      events.emit({ event: 'egress.refused', host: error.host, reason: error.reason }),
+  });
+}
+
+function makePeer(
+  peer: PeerConfig,
+  config: Config,
+  egress: Egress,
+  validator: SchemaValidator,
+): ManagedPeer {
+  const headers: Record<string, string> = { ...peer.headers };
+  if (peer.credentials.type === 'bearer') {
+    headers['authorization'] = `Bearer ${peer.credentials.token}`;
+  }
+  const callMs = peer.timeouts.call ?? config.limits.peerTimeout;
+  const connectMs = config.limits.peerConnect;
+  const common = {
+    id: peer.id,
+    egress: egress.withLimits({ headersTimeoutMs: callMs }),
+    credentials: async () => headers,
+    clock,
+    mintId,
+  };
+  if (peer.kind === 'a2a') {
+    const { card, dedupesMessageId } = peer;
+    const idleMs = peer.timeouts.idle ?? agentIdleMs;
+    return createA2aPeer({
+      ...common,
+      card: new URL(card),
+      dedupesMessageId,
+      timeouts: { requestMs: callMs, connectMs, idleMs: idleMs || forEver, recoverMs },
+    });
+  }
+  const { url, idempotentTools } = peer;
+  const idleMs = peer.timeouts.idle ?? callMs;
+  return createMcpPeer({
+    ...common,
+    url,
+    idempotentTools,
+    timeouts: { requestMs: callMs, connectMs, idleMs: idleMs || forEver },
+    maxBytes: config.limits.peerReply,
+    validator,
+  });
+}
+
+function announce(events: EventLog, config: Config, id: string): void {
+  const peer = config.peers.find((candidate) => candidate.id === id);
+  if (peer !== undefined) events.emit({ event: 'peer.added', peer: id, kind: peer.kind });
+}
+
+function requestTrace(req: IncomingMessage) {
+  const { traceparent, tracestate } = req.headers;
+  return traceFrom([{ traceparent, tracestate }], randomBytes);
+}
+
+async function listen(server: Server, at: { host: string; port: number }): Promise<string> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(at.port, at.host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  const { port } = server.address() as AddressInfo;
+  const host = at.host.includes(':') ? `[${at.host}]` : at.host;
+  return `http://${host}:${port}`;
+}
+
+/** Lets running requests end, then ends the streams, then the connections. */
+async function drain(
+  server: Server,
+  patienceMs: number,
+  endStreams: () => Promise<void>,
+): Promise<boolean> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  await endStreams();
+  const idle = setInterval(() => server.closeIdleConnections(), 100);
+  const late = new Promise<'late'>((resolve) => {
+    setTimeout(() => resolve('late'), patienceMs).unref();
+  });
+  const outcome = await Promise.race([closed, late]);
+  clearInterval(idle);
+  if (outcome !== 'late') return true;
+  server.closeAllConnections();
+  await closed;
+  return false;
+}

@@ -1,0 +1,152 @@
+/** What a method handler knows about the request that it answers, and what it may do meanwhile. */
+import type { JsonObject } from '../model/json.ts';
+import type { ClientFeatures, InputRequest } from '../model/mcp.ts';
+import type { MintId, Clock } from '../model/ids.ts';
+import type { Principal } from '../model/principal.ts';
+import type { Peer, PeerContext, PeerRegistry } from '../ports/peer.ts';
+import type { Seal } from '../ports/seal.ts';
+import type { TaskService } from '../ports/tasks.ts';
+import type { SchemaValidator } from '../translate/json-schema.ts';
+
+/** Bounds and intervals of the face. */
+export interface McpFaceLimits {
+  /** The largest request body. */
+  bodyBytes: number;
+  /** How long a call without a task is held. */
+  syncCallMs: number;
+  /** Content above this size is linked to, not inlined. */
+  inlineBytes: number;
+  /** Bytes that may wait for a slow reader, and that a resumable stream remembers. */
+  streamQueueBytes: number;
+  keepAliveMs: number;
+  sessionIdleMs: number;
+  maxSessions: number;
+  maxSubscriptions: number;
+  /** The polling interval that tasks suggest. */
+  pollIntervalMs: number;
+}
+
+/** Where the face tells what happened. */
+export interface McpFaceLog {
+  /** Something that nobody foresaw; one line with its cause. */
+  fault(error: unknown, facts: { peer: string; method?: string }): void;
+  /** A fact of business: a session opened, a reader was cut off … */
+  event(name: string, facts: JsonObject): void;
+}
+
+/** W3C trace context. */
+export interface Trace {
+  traceparent: string;
+  tracestate?: string;
+}
+
+/** What the method handlers work with. */
+export interface FaceServices {
+  tasks: TaskService;
+  peers: PeerRegistry;
+  publicUrl: string;
+  limits: McpFaceLimits;
+  seal: Pick<Seal, 'seal' | 'open'>;
+  schemas: Pick<SchemaValidator, 'check'>;
+  clock: Clock;
+  mintId: MintId;
+  log: McpFaceLog;
+}
+
+/** How a client can be asked for something in the middle of a call. */
+export type Asking =
+  /** It repeats the request with the answers. */
+  | { kind: 'retry' }
+  /** It is sent a request of ours, and answers it. Rejects when it answers with an error. */
+  | { kind: 'request'; ask(request: InputRequest): Promise<JsonObject> }
+  /** Not on this connection. */
+  | { kind: 'never' };
+
+/** What belongs to a legacy session and outlives a request. */
+export interface SessionState {
+  /** The least severe level that the client wants to see, once it said so. */
+  logLevel: string | undefined;
+  /** Starts or stops telling the client about a resource. */
+  subscribe(uri: string): void;
+  unsubscribe(uri: string): void;
+  /** Sends the states of a task to the client for as long as the session lives. */
+  followTask(taskId: string): void;
+}
+
+/** One request, as its handler sees it. */
+export interface CallContext<P extends Peer = Peer> {
+  readonly peer: P;
+  readonly principal: Principal;
+  readonly features: ClientFeatures;
+  /** The `_meta` of the request. */
+  readonly meta: JsonObject;
+  /** Aborts when the client took the request back. */
+  readonly signal: AbortSignal;
+  readonly asking: Asking;
+  readonly trace: Trace | undefined;
+  /** What the revision in use decides. */
+  readonly dialect: Dialect;
+  /** The session of a legacy client. */
+  readonly session: SessionState | undefined;
+  /** Request headers, for parameters that are mirrored there. */
+  header(name: string): string | undefined;
+  /** Sends a notification that belongs to this request, before its answer. */
+  notify(method: string, params: JsonObject): void;
+}
+
+/** Where revisions differ in how the same thing is said. */
+export interface Dialect {
+  readonly revision: string;
+  /** URL-mode elicitation exists. */
+  readonly urlElicitation: boolean;
+  /** A request is made a task by its own `task` member (2025-11-25). */
+  readonly taskParam: boolean;
+  /** The Tasks extension exists. */
+  readonly tasksExtension: boolean;
+  /** Log messages are sent only to a request that names a level. */
+  readonly logsOnRequest: boolean;
+  /** Parameters are mirrored into headers, which must agree with the body. */
+  readonly mirrorsHeaders: boolean;
+  /** The code of "no such resource". */
+  readonly resourceNotFound: number;
+}
+
+/** Answers one method. Throws GatewayError. */
+export type MethodHandler<P extends Peer = Peer> = (
+  params: JsonObject,
+  call: CallContext<P>,
+) => Promise<JsonObject>;
+
+/** Methods by name: what a revision lacks is not in its table. */
+export type MethodTable<P extends Peer = Peer> = Readonly<Record<string, MethodHandler<P>>>;
+
+/** What goes with a relayed request to a peer. */
+export function peerContext(call: CallContext): PeerContext {
+  return {
+    principal: call.principal,
+    signal: call.signal,
+    trace: call.trace,
+    features: call.features,
+    meta: travellingMeta(call),
+  };
+}
+
+const ownMeta = new Set([
+  'progressToken',
+  'traceparent',
+  'tracestate',
+  'io.modelcontextprotocol/protocolVersion',
+  'io.modelcontextprotocol/clientInfo',
+  'io.modelcontextprotocol/clientCapabilities',
+  'io.modelcontextprotocol/subscriptionId',
+  'io.modelcontextprotocol/related-task',
+]);
+
+/** The members of `_meta` that are for the peer, not for the hop between client and gateway. */
+export function travellingMeta(call: CallContext): JsonObject {
+  const meta: JsonObject = {};
+  for (const [key, value] of Object.entries(call.meta)) if (!ownMeta.has(key)) meta[key] = value;
+  const level = call.session?.logLevel;
+  if (level !== undefined) meta['io.modelcontextprotocol/logLevel'] ??= level;
+  return meta;
+}

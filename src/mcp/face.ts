@@ -1,0 +1,163 @@
+/**
+ * The MCP face of every peer: one endpoint per peer that speaks all revisions, on plain HTTP.
+ *
+ * Spec: MCP 2026-07-28 basic/transports/streamable-http, basic/versioning (dual-era servers)
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { classifyInboundRequest } from '@modelcontextprotocol/server';
+import { isObject } from '../model/json.ts';
+import type { JsonObject } from '../model/json.ts';
+import { modernRevision } from '../model/mcp.ts';
+import type { Principal } from '../model/principal.ts';
+import type { Peer } from '../ports/peer.ts';
+import { AgentTools } from './agent-tools.ts';
+import type { FaceServices, Trace } from './call-context.ts';
+import type { CourseServices } from './call-course.ts';
+import { ConnectLinks } from './connect-links.ts';
+import { fault, rpcCode } from './errors.ts';
+import { LegacySessions } from './legacy-sessions.ts';
+import { Listeners } from './listen.ts';
+import { serveModern, single } from './modern-exchange.ts';
+import type { ModernRequest, ModernServices } from './modern-exchange.ts';
+import { originCheck } from './origin.ts';
+import { ParamHeaders } from './param-headers.ts';
+import { readMessage } from './request-body.ts';
+import { createRevisions } from './revisions.ts';
+import { idOf, sendFault } from './rpc.ts';
+import type { RpcRequest } from './rpc.ts';
+
+/** What the face is built from. */
+export interface McpFaceOptions extends FaceServices {
+  /** The trace context of an HTTP request, if it has one. */
+  trace(req: IncomingMessage): Trace | undefined;
+}
+
+/** The MCP face. */
+export interface McpFace {
+  /** Serves one HTTP request to `/mcp/{peerId}`. Never rejects. */
+  handle(
+    req: IncomingMessage,
+    res: ServerResponse,
+    peerId: string,
+    principal: Principal,
+  ): Promise<void>;
+  /** Ends all sessions and subscriptions. */
+  close(): Promise<void>;
+  /** What is open now. */
+  stats(): { sessions: number; subscriptions: number };
+}
+
+/** Builds the MCP face over the engine and the peers. */
+export function createMcpFace(options: McpFaceOptions): McpFace {
+  const services: CourseServices = {
+    ...options,
+    links: new ConnectLinks(options),
+    agentTools: new AgentTools(),
+    paramHeaders: new ParamHeaders(),
+  };
+  const revisions = createRevisions(services);
+  const modern: ModernServices = { ...services, revision: revisions.modern };
+  const listeners = new Listeners(modern);
+  const sessions = new LegacySessions(services, revisions);
+  const refusal = originCheck(options.publicUrl);
+  const serving = { options, modern, listeners, sessions };
+  return {
+    handle: async (req, res, peerId, principal) => {
+      const forbidden = refusal(req);
+      if (forbidden !== undefined) {
+        return sendFault(res, fault(rpcCode.invalidRequest, 403, forbidden));
+      }
+      const peer = options.peers.get(peerId);
+      if (peer === undefined) {
+        const message = `There is no peer "${peerId}" here`;
+        return sendFault(res, fault(rpcCode.invalidRequest, 404, message));
+      }
+      try {
+        await serve({ req, res, peer, principal }, serving);
+      } catch (error) {
+        // A client that went away in the middle of its request is nobody's fault.
+        if (req.destroyed || res.destroyed) return;
+        options.log.fault(error, { peer: peerId });
+        sendFault(res, fault(rpcCode.internal, 500, 'Internal error'));
+      }
+    },
+    close: async () => {
+      listeners.close();
+      sessions.close();
+    },
+    stats: () => ({ sessions: sessions.size, subscriptions: listeners.size }),
+  };
+}
+
+interface Incoming {
+  req: IncomingMessage;
+  res: ServerResponse;
+  peer: Peer;
+  principal: Principal;
+}
+
+interface Serving {
+  options: McpFaceOptions;
+  modern: ModernServices;
+  listeners: Listeners;
+  sessions: LegacySessions;
+}
+
+async function serve(incoming: Incoming, serving: Serving): Promise<void> {
+  const { req, res } = incoming;
+  const { options, sessions } = serving;
+  const trace = options.trace(req);
+  if (req.method !== 'POST') {
+    if (!allowed(req)) return methodNotAllowed(res);
+    return sessions.serve({ ...incoming, body: undefined, trace });
+  }
+  const read = await readMessage(req, options.limits.bodyBytes);
+  if ('fault' in read) return sendFault(res, read.fault);
+  return post(incoming, read.body, trace, serving);
+}
+
+/** Decides the era by the body, and serves the message there. */
+async function post(
+  incoming: Incoming,
+  body: unknown,
+  trace: Trace | undefined,
+  { modern, listeners, sessions }: Serving,
+): Promise<void> {
+  const { req, res } = incoming;
+  const inbound = classifyInboundRequest({
+    httpMethod: 'POST',
+    protocolVersionHeader: single(req.headers['mcp-protocol-version']),
+    mcpMethodHeader: single(req.headers['mcp-method']),
+    mcpNameHeader: single(req.headers['mcp-name']),
+    body,
+  });
+  if (inbound.kind === 'reject') {
+    const data = isObject(inbound.data) ? (inbound.data as JsonObject) : undefined;
+    return sendFault(res, fault(inbound.code, inbound.httpStatus, inbound.message, data), idOf(body));
+  }
+  if (inbound.kind === 'legacy') return sessions.serve({ ...incoming, body, trace });
+  if (inbound.messageKind === 'notification') {
+    // No notification of a client means anything in this revision: accepted, and that is all.
+    res.writeHead(202).end();
+    return;
+  }
+  const message = inbound.message as unknown as RpcRequest;
+  const claimed = inbound.classification.revision ?? '';
+  const request: ModernRequest = { ...incoming, message, claimed, trace };
+  if (message.method === 'subscriptions/listen') return listeners.serve(request);
+  return serveModern(request, modern);
+}
+
+/**
+ * GET and DELETE belong to sessions, which the newest revision does not have.
+ * Spec: MCP 2026-07-28 basic/transports/streamable-http, "Earlier Streamable HTTP Revisions"
+ */
+function allowed(req: IncomingMessage): boolean {
+  const sessionMethod = req.method === 'GET' || req.method === 'DELETE';
+  return sessionMethod && req.headers['mcp-protocol-version'] !== modernRevision;
+}
+
+function methodNotAllowed(res: ServerResponse): void {
+  const refused = fault(rpcCode.invalidRequest, 405, 'Method not allowed');
+  sendFault(res, refused, null, { allow: 'GET, POST, DELETE' });
+}

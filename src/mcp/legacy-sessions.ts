@@ -1,0 +1,298 @@
+/**
+ * The sessions of legacy clients, and what arrives for them: the handshake, requests,
+ * notifications, answers to our questions, streams to come back to, and the end.
+ *
+ * Spec: MCP 2025-11-25 basic/transports, basic/lifecycle; MCP 2025-06-18 the same
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { GatewayError } from '../model/errors.ts';
+import { isObject } from '../model/json.ts';
+import type { JsonObject } from '../model/json.ts';
+import { ownerKey } from '../model/principal.ts';
+import type { Principal } from '../model/principal.ts';
+import type { Peer } from '../ports/peer.ts';
+import { accepts } from './accept.ts';
+import type { Asking, CallContext, Trace } from './call-context.ts';
+import type { CourseServices } from './call-course.ts';
+import { clientFeatures, unasked } from './client-features.ts';
+import { dispatch, dispatchFault, paramsOf } from './dispatcher.ts';
+import type { Answer } from './dispatcher.ts';
+import { fault, rpcCode } from './errors.ts';
+import { LegacyExchange } from './legacy-exchange.ts';
+import { LegacySession } from './legacy-session.ts';
+import { single, traceOf } from './modern-exchange.ts';
+import { objectParam, stringParam } from './params.ts';
+import type { Revisions } from './revisions.ts';
+import { resultMessage, sendFault, sendJson } from './rpc.ts';
+import type { RpcId, RpcRequest } from './rpc.ts';
+import { introduce } from './server-info.ts';
+import { SessionFeed } from './session-feed.ts';
+
+/** A legacy HTTP request. */
+export interface LegacyRequest {
+  req: IncomingMessage;
+  res: ServerResponse;
+  peer: Peer;
+  principal: Principal;
+  /** The JSON-RPC message of a POST. */
+  body: unknown;
+  trace: Trace | undefined;
+}
+
+interface Held {
+  session: LegacySession;
+  feed: SessionFeed;
+}
+
+/** All legacy sessions. */
+export class LegacySessions {
+  readonly #services: CourseServices;
+  readonly #revisions: Revisions;
+  readonly #sessions = new Map<string, Held>();
+  readonly #sweeper: NodeJS.Timeout;
+
+  constructor(services: CourseServices, revisions: Revisions) {
+    this.#services = services;
+    this.#revisions = revisions;
+    const every = Math.max(Math.min(services.limits.sessionIdleMs / 2, 30_000), 100);
+    this.#sweeper = setInterval(() => this.#sweep(), every);
+    this.#sweeper.unref();
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  /** Serves one HTTP request of a legacy client. */
+  async serve(request: LegacyRequest): Promise<void> {
+    const { req, res, body } = request;
+    if (req.method === 'POST') {
+      const refused = this.#refusedPost(req);
+      if (refused !== undefined) return refuse(res, 406, refused);
+      if (isInitialize(body)) return this.#initialize(request, body);
+    }
+    const held = this.#find(request);
+    if (held === undefined) return;
+    held.session.touch();
+    switch (req.method) {
+      case 'POST':
+        return this.#post(request, held);
+      case 'GET':
+        return this.#get(request, held);
+      default:
+        this.#end(held.session, 'deleted');
+        res.writeHead(200).end();
+    }
+  }
+
+  /** Ends every session. */
+  close(): void {
+    clearInterval(this.#sweeper);
+    for (const { session } of [...this.#sessions.values()]) this.#end(session, 'closed');
+  }
+
+  #refusedPost(req: IncomingMessage): string | undefined {
+    if (accepts(req, 'application/json') || accepts(req, 'text/event-stream')) return undefined;
+    return 'Accept must include application/json and text/event-stream';
+  }
+
+  async #initialize(request: LegacyRequest, message: RpcRequest): Promise<void> {
+    const { req, res, peer, principal } = request;
+    if (req.headers['mcp-session-id'] !== undefined) {
+      return refuse(res, 400, 'This session is initialized already', message.id);
+    }
+    try {
+      const { params, meta } = paramsOf(message.params);
+      const asked = stringParam(params, 'protocolVersion');
+      const capabilities = objectParam(params, 'capabilities');
+      const revision = this.#revisions.legacy.get(asked) ?? this.#revisions.newestLegacy;
+      this.#makeRoom();
+      const facts = {
+        id: this.#services.mintId(),
+        owner: ownerKey(principal),
+        principal,
+        peer,
+        revision,
+        capabilities,
+      };
+      const held = this.#hold(new LegacySession(facts, this.#services));
+      const call = this.#context(held, meta, held.session.signal);
+      const introduction = await introduce(call);
+      this.#sessions.set(facts.id, held);
+      this.#services.log.event('mcp.session.opened', { peer: peer.id, revision: revision.revision });
+      const { serverInfo, instructions } = introduction;
+      const result = {
+        protocolVersion: revision.revision,
+        capabilities: introduction.capabilities,
+        serverInfo,
+        ...(instructions === undefined ? {} : { instructions }),
+      };
+      sendJson(res, 200, resultMessage(message.id, result), { 'mcp-session-id': facts.id });
+    } catch (error) {
+      const facts = { peer: peer.id, method: 'initialize' };
+      sendFault(res, dispatchFault(error, facts, this.#services.log), message.id);
+    }
+  }
+
+  /** The session of a request. One of somebody else, or of another peer, does not exist. */
+  #find(request: LegacyRequest): Held | undefined {
+    const { req, res, peer, principal, body } = request;
+    const id = single(req.headers['mcp-session-id']);
+    const requestId = isRequest(body) ? body.id : undefined;
+    if (id === undefined) {
+      refuse(res, 400, 'Mcp-Session-Id is missing: initialize first', requestId);
+      return undefined;
+    }
+    const version = single(req.headers['mcp-protocol-version']);
+    if (version !== undefined && !this.#revisions.legacy.has(version)) {
+      refuse(res, 400, `Unsupported protocol version: ${version}`, requestId);
+      return undefined;
+    }
+    const held = this.#sessions.get(id);
+    const facts = held?.session.facts;
+    if (held !== undefined && facts?.owner === ownerKey(principal) && facts.peer.id === peer.id) {
+      return held;
+    }
+    refuse(res, 404, 'Session not found', requestId);
+    return undefined;
+  }
+
+  async #post(request: LegacyRequest, held: Held): Promise<void> {
+    const { res, body } = request;
+    if (isRequest(body)) return this.#request(request, body, held);
+    this.#notification(body as JsonObject, held);
+    res.writeHead(202).end();
+  }
+
+  #notification(message: JsonObject, { session }: Held): void {
+    if (message['method'] === undefined) return session.answered(message);
+    const { params } = message;
+    if (message['method'] === 'notifications/cancelled' && isObject(params)) {
+      session.cancel(params['requestId']);
+    }
+  }
+
+  #get({ req, res }: LegacyRequest, { session, feed }: Held): void {
+    if (!accepts(req, 'text/event-stream')) {
+      return refuse(res, 406, 'Accept must include text/event-stream');
+    }
+    const lastEventId = single(req.headers['last-event-id']);
+    if (!session.connect(res, lastEventId)) {
+      return refuse(res, 400, 'This event is not remembered: Last-Event-ID is unknown');
+    }
+    feed.followLists();
+  }
+
+  async #request(request: LegacyRequest, message: RpcRequest, held: Held): Promise<void> {
+    const { req, res, peer } = request;
+    const { session } = held;
+    const exchange = new LegacyExchange(session, req, res, message.id);
+    const signal = session.begin(message.id);
+    let answer: Answer;
+    try {
+      const { params, meta } = paramsOf(message.params);
+      const call = this.#context(held, meta, signal, { request, exchange });
+      const { revision } = session.facts;
+      const { log } = this.#services;
+      answer = await dispatch(message.method, params, call, { revision, log });
+    } catch (error) {
+      const facts = { peer: peer.id, method: message.method };
+      answer = { fault: dispatchFault(error, facts, this.#services.log) };
+    }
+    session.finish(message.id);
+    exchange.answer(signal.aborted ? undefined : answer);
+  }
+
+  /** The context of a request, or of what a session does by itself. */
+  #context(
+    held: Held,
+    meta: JsonObject,
+    signal: AbortSignal,
+    on?: { request: LegacyRequest; exchange: LegacyExchange },
+  ): CallContext {
+    const { peer, principal, revision, capabilities } = held.session.facts;
+    const features = clientFeatures(capabilities, revision);
+    const asking = askingOn(held.session, signal, on?.exchange);
+    return {
+      peer,
+      principal,
+      features: asking.kind === 'never' ? unasked(features) : features,
+      meta,
+      signal,
+      asking,
+      trace: traceOf(meta) ?? on?.request.trace,
+      dialect: revision,
+      session: held.feed,
+      header: (name) => single(on?.request.req.headers[name]),
+      notify: (method, params) => on?.exchange.notify(method, params),
+    };
+  }
+
+  #hold(session: LegacySession): Held {
+    const feed: SessionFeed = new SessionFeed(session, this.#services, () => ({
+      ...this.#context(held, {}, session.signal),
+      features: clientFeatures(session.facts.capabilities, session.facts.revision),
+    }));
+    const held = { session, feed };
+    return held;
+  }
+
+  /** The sessions that nobody has used for longest make room. */
+  #makeRoom(): void {
+    const { maxSessions } = this.#services.limits;
+    if (this.#sessions.size < maxSessions) return;
+    let oldest: LegacySession | undefined;
+    for (const { session } of this.#sessions.values()) {
+      const since = session.idleSince;
+      if (since === undefined) continue;
+      if (oldest === undefined || since < (oldest.idleSince ?? Infinity)) oldest = session;
+    }
+    if (oldest === undefined) {
+      throw new GatewayError('too-many', 'Too many sessions are open. Try again later.', {
+        facts: { retryAfterMs: 5000 },
+      });
+    }
+    this.#end(oldest, 'evicted');
+  }
+
+  #sweep(): void {
+    const before = this.#services.clock() - this.#services.limits.sessionIdleMs;
+    for (const { session } of [...this.#sessions.values()]) {
+      const since = session.idleSince;
+      if (since !== undefined && since < before) this.#end(session, 'expired');
+    }
+  }
+
+  #end(session: LegacySession, reason: string): void {
+    this.#sessions.delete(session.facts.id);
+    session.end();
+    this.#services.log.event('mcp.session.ended', { peer: session.facts.peer.id, reason });
+  }
+}
+
+function askingOn(
+  session: LegacySession,
+  signal: AbortSignal,
+  exchange: LegacyExchange | undefined,
+): Asking {
+  if (exchange === undefined || !exchange.mayStream) return { kind: 'never' };
+  return {
+    kind: 'request',
+    ask: (request) => session.ask(request, exchange.stream(), signal),
+  };
+}
+
+function isRequest(body: unknown): body is RpcRequest {
+  if (!isObject(body)) return false;
+  const { id, method } = body;
+  return (typeof id === 'string' || typeof id === 'number') && typeof method === 'string';
+}
+
+function isInitialize(body: unknown): body is RpcRequest {
+  return isRequest(body) && body.method === 'initialize';
+}
+
+function refuse(res: ServerResponse, status: number, message: string, id?: RpcId): void {
+  sendFault(res, fault(rpcCode.invalidRequest, status, message), id ?? null);
+}
+

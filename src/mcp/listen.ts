@@ -1,0 +1,240 @@
+/**
+ * `subscriptions/listen`: a stream of changes at an MCP server and of the states of tasks, until
+ * either side ends it.
+ *
+ * Spec: MCP 2026-07-28 basic/patterns/subscriptions; MCP Tasks extension, "Task Status
+ * Notifications"
+ */
+import { GatewayError } from '../model/errors.ts';
+import { isObject } from '../model/json.ts';
+import type { JsonObject } from '../model/json.ts';
+import type { PeerChange, ToolPeer } from '../ports/peer.ts';
+import type { TaskHandle } from '../ports/tasks.ts';
+import { peerContext } from './call-context.ts';
+import type { CallContext } from './call-context.ts';
+import { dispatchFault, paramsOf } from './dispatcher.ts';
+import type { EventStream } from './event-stream.ts';
+import {
+  ModernExchange,
+  contextOf,
+  filterOf,
+  headerFault,
+  requireStream,
+} from './modern-exchange.ts';
+import type { ModernRequest, ModernServices } from './modern-exchange.ts';
+import { outgoing, resultMessage, sendFault } from './rpc.ts';
+import type { RpcId } from './rpc.ts';
+import { requireTasks } from './task-methods.ts';
+import { renderTask } from './task-rendering.ts';
+
+const subscriptionKey = 'io.modelcontextprotocol/subscriptionId';
+
+/** How many tasks and resources one subscription may name. */
+const mostNames = 1000;
+
+/** What a subscription delivers. */
+interface Honoured {
+  tools: boolean;
+  prompts: boolean;
+  resources: boolean;
+  uris: string[];
+  tasks: TaskHandle[];
+}
+
+/** The open subscriptions of the face. */
+export class Listeners {
+  readonly #services: ModernServices;
+  readonly #open = new Set<Subscription>();
+
+  constructor(services: ModernServices) {
+    this.#services = services;
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Serves one subscription until it ends. */
+  async serve(request: ModernRequest): Promise<void> {
+    const { res, message, peer } = request;
+    const refused = headerFault(request);
+    if (refused !== undefined) return sendFault(res, refused, message.id);
+    const exchange = new ModernExchange(request, this.#services);
+    try {
+      this.#admit();
+      requireStream(exchange);
+      const { params, meta } = paramsOf(message.params);
+      const call = contextOf(request, meta, exchange, this.#services);
+      const honoured = await honour(filterOf(params), call, this.#services);
+      const stream = exchange.open();
+      if (stream === undefined) return;
+      const subscription = new Subscription(message.id, stream);
+      this.#open.add(subscription);
+      res.once('close', () => this.#open.delete(subscription));
+      subscription.acknowledge(honoured);
+      this.#feed(subscription, honoured, call);
+    } catch (error) {
+      const method = 'subscriptions/listen';
+      const fault = dispatchFault(error, { peer: peer.id, method }, this.#services.log);
+      exchange.answer({ fault });
+    }
+  }
+
+  /** Ends every subscription, and tells its client that this is the end. */
+  close(): void {
+    for (const subscription of this.#open) subscription.end();
+    this.#open.clear();
+  }
+
+  #admit(): void {
+    if (this.#open.size < this.#services.limits.maxSubscriptions) return;
+    throw new GatewayError('too-many', 'Too many subscriptions are open. Try again later.', {
+      facts: { retryAfterMs: 5000 },
+    });
+  }
+
+  #feed(subscription: Subscription, honoured: Honoured, call: CallContext): void {
+    const run = (feed: Promise<void>): void =>
+      void feed.catch((error: unknown) => {
+        if (call.signal.aborted) return;
+        this.#services.log.fault(error, { peer: call.peer.id, method: 'subscriptions/listen' });
+      });
+    for (const handle of honoured.tasks) {
+      run(feedTask(handle, call, this.#services, (task) => subscription.send('notifications/tasks', task)));
+    }
+    const { tools, prompts, resources, uris } = honoured;
+    if (call.peer.protocol !== 'mcp' || !(tools || prompts || resources || uris.length > 0)) return;
+    run(feedChanges(call.peer, { tools, prompts, resources, uris }, call, subscription));
+  }
+}
+
+/** One subscription: everything that it sends names it. */
+class Subscription {
+  readonly #id: RpcId;
+  readonly #stream: EventStream;
+
+  constructor(id: RpcId, stream: EventStream) {
+    this.#id = id;
+    this.#stream = stream;
+  }
+
+  acknowledge({ tools, prompts, resources, uris, tasks }: Honoured): void {
+    const notifications = {
+      ...(tools ? { toolsListChanged: true } : {}),
+      ...(prompts ? { promptsListChanged: true } : {}),
+      ...(resources ? { resourcesListChanged: true } : {}),
+      ...(uris.length > 0 ? { resourceSubscriptions: uris } : {}),
+      ...(tasks.length > 0 ? { taskIds: tasks.map(({ id }) => id) } : {}),
+    };
+    this.send('notifications/subscriptions/acknowledged', { notifications });
+  }
+
+  send(method: string, params: JsonObject): void {
+    const _meta = { ...(params['_meta'] as JsonObject | undefined), [subscriptionKey]: this.#id };
+    this.#stream.send(outgoing(method, { ...params, _meta }));
+  }
+
+  /** Spec: MCP 2026-07-28 basic/patterns/subscriptions, "Graceful Closure" */
+  end(): void {
+    const result = { resultType: 'complete', _meta: { [subscriptionKey]: this.#id } };
+    this.#stream.send(resultMessage(this.#id, result));
+    this.#stream.end();
+  }
+}
+
+/** The part of a filter that can be served: what the server can tell, and tasks of the caller. */
+async function honour(
+  filter: JsonObject,
+  call: CallContext,
+  services: ModernServices,
+): Promise<Honoured> {
+  const taskIds = names(filter, 'taskIds');
+  const uris = names(filter, 'resourceSubscriptions');
+  if (filter['taskIds'] !== undefined) requireTasks(call);
+  const opened = await Promise.all(taskIds.map((id) => openOrNone(id, call, services)));
+  const tasks = opened.filter((handle) => handle !== undefined);
+  const { peer } = call;
+  if (peer.protocol === 'a2a') {
+    return { tools: false, prompts: false, resources: false, uris: [], tasks };
+  }
+  const { capabilities } = await peer.catalogue(peerContext(call));
+  const offers = (kind: string, flag: string): boolean => {
+    const capability = capabilities[kind];
+    return isObject(capability) && capability[flag] === true;
+  };
+  return {
+    tools: filter['toolsListChanged'] === true && offers('tools', 'listChanged'),
+    prompts: filter['promptsListChanged'] === true && offers('prompts', 'listChanged'),
+    resources: filter['resourcesListChanged'] === true && offers('resources', 'listChanged'),
+    uris: offers('resources', 'subscribe') ? uris : [],
+    tasks,
+  };
+}
+
+async function openOrNone(
+  id: string,
+  call: CallContext,
+  services: ModernServices,
+): Promise<TaskHandle | undefined> {
+  try {
+    return await services.tasks.open(call.principal, id, call.peer.id);
+  } catch (error) {
+    if (error instanceof GatewayError && error.code === 'task-not-found') return undefined;
+    throw error;
+  }
+}
+
+function names(filter: JsonObject, field: string): string[] {
+  const value = filter[field] ?? [];
+  const valid =
+    Array.isArray(value) &&
+    value.length <= mostNames &&
+    value.every((name) => typeof name === 'string');
+  if (!valid) {
+    throw new GatewayError(
+      'invalid-params',
+      `"notifications.${field}" must be a list of at most ${mostNames} strings`,
+      { facts: { field: `notifications.${field}` } },
+    );
+  }
+  return [...new Set(value as string[])];
+}
+
+/** Sends a task as it is, then at each change of its status. */
+export async function feedTask(
+  handle: TaskHandle,
+  call: CallContext,
+  services: ModernServices,
+  send: (task: JsonObject) => void,
+): Promise<void> {
+  let { seq } = handle.view();
+  send(renderTask(handle.view(), call, services));
+  for await (const { seq: at, event } of handle.events(seq, call.signal)) {
+    // A reader that is behind gets the state of now, once.
+    if (at <= seq || event.kind !== 'status') continue;
+    const view = handle.view();
+    seq = view.seq;
+    send(renderTask(view, call, services));
+  }
+}
+
+async function feedChanges(
+  peer: ToolPeer,
+  filter: { tools: boolean; prompts: boolean; resources: boolean; uris: string[] },
+  call: CallContext,
+  subscription: Subscription,
+): Promise<void> {
+  for await (const change of peer.changes(filter, peerContext(call))) {
+    if (change.kind === 'resource' ? filter.uris.includes(change.uri) : filter[change.kind]) {
+      const { method, params } = changeNotification(change);
+      subscription.send(method, params);
+    }
+  }
+}
+
+/** A change as the notification that tells of it. */
+export function changeNotification(change: PeerChange): { method: string; params: JsonObject } {
+  return change.kind === 'resource'
+    ? { method: 'notifications/resources/updated', params: { uri: change.uri } }
+    : { method: `notifications/${change.kind}/list_changed`, params: {} };
+}

@@ -1,0 +1,41 @@
+/**
+ * Defence against DNS rebinding: a browser that was tricked into talking to us names another host
+ * than one we are known by.
+ *
+ * Spec: MCP 2026-07-28 basic/transports/streamable-http, "Security & Endpoint" 1
+ */
+import type { IncomingMessage } from 'node:http';
+
+/** Why a request is refused with 403, or undefined. */
+export type OriginCheck = (req: IncomingMessage) => string | undefined;
+
+const loopbackNames = new Set(['localhost', '127.0.0.1', '[::1]']);
+
+/** A check that lets loopback names and the gateway's public host and origin pass. */
+export function originCheck(publicUrl: string): OriginCheck {
+  const known = new URL(publicUrl);
+  return (req) => {
+    const { host, origin } = req.headers;
+    if (!knownHost(host, known.hostname)) return 'The Host header does not name this gateway';
+    if (origin !== undefined && !knownOrigin(origin, known.origin)) {
+      return 'The Origin header names another site';
+    }
+    return undefined;
+  };
+}
+
+function knownHost(host: string | undefined, known: string): boolean {
+  const url = host === undefined ? undefined : parse(`http://${host}`);
+  // A host with a path or credentials in it is not a host.
+  if (url === undefined || url.pathname !== '/' || url.username !== '') return false;
+  return loopbackNames.has(url.hostname) || url.hostname === known;
+}
+
+function knownOrigin(origin: string, known: string): boolean {
+  const url = parse(origin);
+  return url !== undefined && (loopbackNames.has(url.hostname) || url.origin === known);
+}
+
+function parse(url: string): URL | undefined {
+  return URL.canParse(url) ? new URL(url) : undefined;
+}

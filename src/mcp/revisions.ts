@@ -1,0 +1,166 @@
+/**
+ * The protocol revisions as data: which methods each has, and how it says what they share. A
+ * method that a revision lacks is missing from its table.
+ *
+ * Spec: MCP 2026-07-28 basic/versioning; changelog (removed: initialize, ping, logging/setLevel,
+ * resources/subscribe, resources/unsubscribe)
+ */
+import { GatewayError } from '../model/errors.ts';
+import type { JsonObject } from '../model/json.ts';
+import { legacyRevisions, modernRevision } from '../model/mcp.ts';
+import type { RpcError } from '../model/mcp.ts';
+import type { AgentPeer, Peer, ToolPeer } from '../ports/peer.ts';
+import { agentMethods } from './agent-methods.ts';
+import type { CourseServices } from './call-course.ts';
+import { peerContext } from './call-context.ts';
+import type { CallContext, Dialect, MethodHandler, MethodTable } from './call-context.ts';
+import { isLogLevel } from './call-signals.ts';
+import { withCachingHints } from './caching.ts';
+import { rpcCode } from './errors.ts';
+import { stringParam } from './params.ts';
+import { relayMethods, relayRequest } from './relay-methods.ts';
+import { introduce } from './server-info.ts';
+import { legacyTaskMethods, taskMethods } from './task-methods.ts';
+
+/** One revision of the protocol. */
+export interface Revision extends Dialect {
+  /** Streams start with an event that has an id and no data (clients before 2025-11-25 choke on it). */
+  primesStreams: boolean;
+  /** The handler of a method at a peer, or undefined where the revision has no such method. */
+  handler(peer: Peer, method: string): MethodHandler | undefined;
+  /** A result in the revision's form. */
+  finish(method: string, params: JsonObject, result: JsonObject): JsonObject;
+  /** An error with a code that the revision knows. */
+  finishError(error: RpcError): RpcError;
+}
+
+/** All revisions that are served. */
+export interface Revisions {
+  modern: Revision;
+  /** By name; newest first. */
+  legacy: ReadonlyMap<string, Revision>;
+  /** What a client is offered when it asks for a revision that we do not have. */
+  newestLegacy: Revision;
+}
+
+/** Every revision that is served, newest first, as `supported` lists them. */
+export const supportedRevisions: readonly string[] = [modernRevision, ...legacyRevisions];
+
+/** Builds the tables. */
+export function createRevisions(services: CourseServices): Revisions {
+  const agents = agentMethods(services);
+  const relays = relayMethods(services);
+  const tasks = taskMethods(services);
+  const legacyTasks = legacyTaskMethods(services);
+  const discover: MethodTable = { 'server/discover': async (_params, call) => discovery(call) };
+  const session: MethodTable = { ping: async () => ({}) };
+
+  const modern: Revision = {
+    revision: modernRevision,
+    urlElicitation: true,
+    taskParam: false,
+    tasksExtension: true,
+    logsOnRequest: true,
+    mirrorsHeaders: true,
+    primesStreams: false,
+    resourceNotFound: rpcCode.invalidParams,
+    handler: lookup({ ...discover, ...tasks, ...agents }, { ...discover, ...tasks, ...relays }),
+    finish: (method, params, result) =>
+      withCachingHints(method, params, { resultType: 'complete', ...result }),
+    finishError: withoutLegacyCode,
+  };
+  const legacyRelays = { ...session, ...relays, ...sessionMethods };
+  const november: Revision = {
+    revision: '2025-11-25',
+    urlElicitation: true,
+    taskParam: true,
+    tasksExtension: false,
+    logsOnRequest: false,
+    mirrorsHeaders: false,
+    primesStreams: true,
+    resourceNotFound: rpcCode.legacyResourceNotFound,
+    handler: lookup(
+      { ...session, ...agents, ...legacyTasks },
+      { ...legacyRelays, ...legacyTasks },
+    ),
+    finish: (_method, _params, result) => withoutModernMembers(result),
+    finishError: (error) => error,
+  };
+  const june: Revision = {
+    ...november,
+    revision: '2025-06-18',
+    urlElicitation: false,
+    taskParam: false,
+    primesStreams: false,
+    handler: lookup({ ...session, ...agents }, legacyRelays),
+  };
+  return {
+    modern,
+    legacy: new Map([november, june].map((revision) => [revision.revision, revision])),
+    newestLegacy: november,
+  };
+}
+
+/** Methods that only a session has, at MCP servers. */
+const sessionMethods: MethodTable<ToolPeer> = {
+  'logging/setLevel': async (params, call) => {
+    const level = stringParam(params, 'level');
+    if (!isLogLevel(level)) {
+      throw new GatewayError('invalid-params', `"level" is not a log level: ${level}`, {
+        facts: { field: 'level' },
+      });
+    }
+    if (call.session !== undefined) call.session.logLevel = level;
+    const { revision } = await call.peer.catalogue(peerContext(call));
+    // The newest revision has no such method: the level goes with each request.
+    return revision === modernRevision ? {} : relayRequest('logging/setLevel', { level }, call);
+  },
+  'resources/subscribe': async (params, call) => {
+    call.session?.subscribe(stringParam(params, 'uri'));
+    return {};
+  },
+  'resources/unsubscribe': async (params, call) => {
+    call.session?.unsubscribe(stringParam(params, 'uri'));
+    return {};
+  },
+};
+
+function lookup(
+  agents: MethodTable<AgentPeer>,
+  relays: MethodTable<ToolPeer>,
+): (peer: Peer, method: string) => MethodHandler | undefined {
+  return (peer, method) => {
+    const table: Readonly<Record<string, unknown>> = peer.protocol === 'a2a' ? agents : relays;
+    // The protocol of the peer chose the table, so that the handler is one for this peer.
+    return Object.hasOwn(table, method) ? (table[method] as MethodHandler) : undefined;
+  };
+}
+
+async function discovery(call: CallContext): Promise<JsonObject> {
+  const { serverInfo, capabilities, instructions } = await introduce(call);
+  return {
+    supportedVersions: [...supportedRevisions],
+    capabilities,
+    ...(instructions === undefined ? {} : { instructions }),
+    _meta: { 'io.modelcontextprotocol/serverInfo': serverInfo },
+  };
+}
+
+/** Members that carry meaning only since 2026-07-28. */
+function withoutModernMembers(result: JsonObject): JsonObject {
+  if (result['resultType'] === undefined && result['ttlMs'] === undefined) return result;
+  const { resultType: _type, ttlMs: _ttl, cacheScope: _scope, ...rest } = result;
+  return rest;
+}
+
+/**
+ * Codes that this revision forbids to send, where an older server used them.
+ * Spec: MCP 2026-07-28 basic, "Error Codes"
+ */
+function withoutLegacyCode(error: RpcError): RpcError {
+  if (error.code === rpcCode.legacyResourceNotFound) {
+    return { ...error, code: rpcCode.invalidParams };
+  }
+  if (error.code === rpcCode.legacyUrlElicitation) return { ...error, code: rpcCode.internal };
+  return error;
+}

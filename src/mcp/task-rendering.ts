@@ -1,0 +1,46 @@
+/** How tasks are shown to a client of the Tasks extension and of 2025-11-25. */
+import type { JsonObject } from '../model/json.ts';
+import type { OpenQuestion } from '../ports/peer.ts';
+import type { TaskView } from '../ports/tasks.ts';
+import { detailedTask } from '../translate/mcp-tasks.ts';
+import { inputRequestFor } from '../translate/questions.ts';
+import type { CallContext, McpFaceLimits } from './call-context.ts';
+import { canAnswer } from './client-features.ts';
+import type { ConnectLinks } from './connect-links.ts';
+
+/** What the translation of a task needs to know of client and gateway. */
+export interface TaskOptions {
+  connectUrlOf(key: string): string;
+  inlineBytes: number;
+  pollIntervalMs: number;
+  /** Whether this client can be asked this question; the others are said in words. */
+  canAsk(question: OpenQuestion): boolean;
+}
+
+/** The options for one task and one client. */
+export function taskOptions(
+  view: TaskView,
+  call: CallContext,
+  services: { links: ConnectLinks; limits: McpFaceLimits },
+): TaskOptions {
+  const { inlineBytes, pollIntervalMs } = services.limits;
+  const connectUrlOf = (key: string): string => services.links.url(view, key);
+  return {
+    connectUrlOf,
+    inlineBytes,
+    pollIntervalMs,
+    canAsk: (question) => {
+      const request = inputRequestFor(question, { connectUrl: connectUrlOf(question.key) });
+      return canAnswer(call.features, request);
+    },
+  };
+}
+
+/** The task with everything that belongs to its status. */
+export function renderTask(
+  view: TaskView,
+  call: CallContext,
+  services: { links: ConnectLinks; limits: McpFaceLimits },
+): JsonObject {
+  return detailedTask(view, taskOptions(view, call, services));
+}

@@ -1,0 +1,216 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { A2aAgent, A2aAgentOptions } from '../../../test/support/a2a-agent.ts';
+import { startA2aAgent } from '../../../test/support/a2a-agent.ts';
+import type { Message } from '../../model/a2a.ts';
+import { GatewayError } from '../../model/errors.ts';
+import { anonymous } from '../../model/principal.ts';
+import type { OpenQuestion, PeerContext, PeerEvent } from '../../ports/peer.ts';
+import { createEgress } from '../guarded-fetch.ts';
+import type { A2aPeer } from './a2a-peer.ts';
+import { createA2aPeer } from './a2a-peer.ts';
+
+const timeouts = { requestMs: 3_000, connectMs: 2_000, idleMs: 1_000, recoverMs: 2_000 };
+
+const closers: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  await Promise.all(closers.splice(0).map((close) => close()));
+});
+
+let minted = 0;
+beforeEach(() => {
+  minted = 0;
+});
+
+function connect(
+  cardUrl: string,
+  more: Partial<Parameters<typeof createA2aPeer>[0]> = {},
+): A2aPeer {
+  const egress = createEgress({ allow: [], allowLoopback: true });
+  const peer = createA2aPeer({
+    id: 'travel',
+    card: new URL(cardUrl),
+    egress,
+    timeouts,
+    dedupesMessageId: false,
+    clock: Date.now,
+    mintId: () => `minted-${++minted}`,
+    ...more,
+  });
+  closers.push(
+    () => peer.close(),
+    () => egress.close(),
+  );
+  return peer;
+}
+
+async function agent(options: A2aAgentOptions = {}): Promise<A2aAgent> {
+  const started = await startA2aAgent(options);
+  closers.push(() => started.close());
+  return started;
+}
+
+function context(more: Partial<PeerContext> = {}): PeerContext {
+  return { principal: anonymous, signal: AbortSignal.timeout(15_000), ...more };
+}
+
+function message(text: string, messageId = 'm-1'): Message {
+  return { messageId, role: 'ROLE_USER', parts: [{ text }] };
+}
+
+async function all(events: AsyncIterable<PeerEvent>): Promise<PeerEvent[]> {
+  const list: PeerEvent[] = [];
+  for await (const event of events) list.push(event);
+  return list;
+}
+
+const kinds = (events: PeerEvent[]) =>
+  events.map((one) => (one.kind === 'status' ? one.state.replace('TASK_STATE_', '') : one.kind));
+
+const dialects = [
+  ['JSONRPC', '1.0', true],
+  ['HTTP+JSON', '1.0', true],
+  ['JSONRPC', '0.3', true],
+  ['HTTP+JSON', '0.3', true],
+  ['JSONRPC', '1.0', false],
+  ['HTTP+JSON', '0.3', false],
+] as const;
+
+describe.each(dialects)('an agent on %s %s, streaming: %s', (binding, version, streaming) => {
+  const start = async (more: A2aAgentOptions = {}) => {
+    const capabilities = {
+      streaming,
+      pushNotifications: false,
+      extendedAgentCard: false,
+      extensions: [
+        {
+          uri: 'urn:isthmus:ext:tool-call:v1',
+          description: '',
+          required: false,
+          params: undefined,
+        },
+      ],
+    };
+    return agent({ versions: [version], bindings: [binding], card: { capabilities }, ...more });
+  };
+
+  it('answers with a direct message, and hears the id of the caller’s own message', async () => {
+    const started = await start();
+    const events = await all(
+      connect(started.cardUrl).start({ message: message('echo hello', 'mine') }, context()),
+    );
+    expect(events).toMatchObject([
+      { kind: 'message', message: { role: 'ROLE_AGENT', parts: [{ text: 'hello' }] } },
+    ]);
+    expect(started.ledger).toMatchObject([{ messageId: 'mine', text: 'echo hello' }]);
+  });
+
+  it('works, produces and completes', async () => {
+    const started = await start();
+    const events = await all(
+      connect(started.cardUrl).start({ message: message('stream 3 5') }, context()),
+    );
+    expect(kinds(events).slice(0, 2)).toEqual(['position', 'context']);
+    expect(kinds(events).at(-1)).toBe('COMPLETED');
+    const text = events
+      .flatMap((one) => (one.kind === 'artifact' ? one.artifact.parts : []))
+      .map((part) => part.text)
+      .join('');
+    expect(text).toBe('line 1\nline 2\nline 3\n');
+    expect(started.ledger).toHaveLength(1);
+  });
+
+  it('asks, is answered in the same task, and completes', async () => {
+    const started = await start();
+    const peer = connect(started.cardUrl);
+    const first = await all(peer.start({ message: message('ask') }, context()));
+    const asked = first.at(-1);
+    expect(asked).toMatchObject({
+      kind: 'status',
+      state: 'TASK_STATE_INPUT_REQUIRED',
+      questions: [{ answerAs: 'text', request: { params: { message: 'Which city?' } } }],
+    });
+    const { position, open } = interrupted(first);
+    const events = await all(
+      peer.followUp(position, { message: answer(open, { answer: 'Oslo' }), open }, context()),
+    );
+    expect(kinds(events).at(-1)).toBe('COMPLETED');
+    expect(events).toContainEqual(
+      expect.objectContaining({
+        kind: 'artifact',
+        artifact: expect.objectContaining({
+          parts: [expect.objectContaining({ text: 'city: Oslo' })],
+        }),
+      }),
+    );
+    expect(started.ledger.map((one) => one.messageId)).toEqual(['m-1', 'answer-1']);
+    expect(started.ledger[1]?.taskId).toBe(position['taskId']);
+  });
+
+  it('is watched while it waits for an authorization, until it goes on by itself', async () => {
+    const started = await start();
+    const events: PeerEvent[] = [];
+    for await (const event of connect(started.cardUrl).start(
+      { message: message('auth') },
+      context(),
+    )) {
+      events.push(event);
+      if (event.kind === 'status' && event.state === 'TASK_STATE_AUTH_REQUIRED') {
+        expect(event.questions).toMatchObject([{ answerAs: 'none' }]);
+        const id = started.waitingForAuth()[0] ?? '';
+        setTimeout(() => started.completeAuth(id), 50);
+      }
+    }
+    expect(kinds(events)).toContain('AUTH_REQUIRED');
+    expect(kinds(events).at(-1)).toBe('COMPLETED');
+    expect(started.ledger).toHaveLength(1);
+  });
+
+  it('is canceled on request, and says no when it cannot be', async () => {
+    const started = await start();
+    const peer = connect(started.cardUrl);
+    const events: PeerEvent[] = [];
+    for await (const event of peer.start({ message: message('cancelable') }, context())) {
+      events.push(event);
+      if (event.kind === 'position') await peer.cancel(event.position, context());
+    }
+    expect(kinds(events).at(-1)).toBe('CANCELED');
+    for await (const event of peer.start({ message: message('uncancelable 100') }, context())) {
+      if (event.kind !== 'position') continue;
+      await expect(peer.cancel(event.position, context())).rejects.toMatchObject({
+        code: 'task-not-cancelable',
+      });
+    }
+  });
+
+  it('no longer knows a task: canceling it and picking it up say so', async () => {
+    const started = await start();
+    const peer = connect(started.cardUrl);
+    const position = { taskId: 'gone', contextId: 'c' };
+    await expect(peer.cancel(position, context())).rejects.toMatchObject({
+      code: 'peer-error',
+      message: 'The agent "travel" no longer knows this task. Start it again.',
+    });
+    await expect(all(peer.resume(position, context()))).rejects.toMatchObject({
+      code: 'peer-error',
+    });
+  });
+});
+
+function interrupted(events: PeerEvent[]) {
+  const position = events.flatMap((one) => (one.kind === 'position' ? [one.position] : [])).at(-1);
+  const last = events.at(-1);
+  const questions = last?.kind === 'status' ? (last.questions ?? []) : [];
+  const open: OpenQuestion[] = questions.map((one, index) => ({ ...one, key: `key-${index}` }));
+  return { position: position ?? {}, open };
+}
+
+function answer(open: OpenQuestion[], content: Record<string, string>): Message {
+  const key = open[0]?.key ?? '';
+  return {
+    messageId: 'answer-1',
+    role: 'ROLE_USER',
+    parts: [{ data: { key, response: { action: 'accept', content } } }],
+  };
+}
+
+void GatewayError;

@@ -1,0 +1,69 @@
+/**
+ * What we tell a server that its client can do: exactly what the caller can answer. Tasks are
+ * always declared, because the engine follows them on anybody's behalf.
+ */
+import { isObject, type JsonObject } from '../../model/json.ts';
+import { tasksExtension, type ClientFeatures } from '../../model/mcp.ts';
+
+/** What an A2A caller can answer: forms and links, both as interrupts of its task. */
+const a2aCaller: ClientFeatures = {
+  elicitForm: true,
+  elicitUrl: true,
+  sampling: false,
+  roots: false,
+  tasks: true,
+  raw: {},
+};
+
+/** The caller's features; a caller without any speaks A2A. */
+export function featuresOf(features: ClientFeatures | undefined): ClientFeatures {
+  return features ?? a2aCaller;
+}
+
+/** `clientCapabilities` of a modern request, or of a legacy `initialize`. */
+export function clientCapabilities(
+  given: ClientFeatures | undefined,
+  era: 'modern' | 'legacy',
+): JsonObject {
+  const features = featuresOf(given);
+  const { raw } = features;
+  const capabilities: JsonObject = {};
+  if (features.elicitForm || features.elicitUrl) {
+    capabilities['elicitation'] = {
+      ...(features.elicitForm && { form: {} }),
+      ...(features.elicitUrl && { url: {} }),
+    };
+  }
+  if (features.sampling) capabilities['sampling'] = object(raw['sampling']);
+  // We never announce changed roots: the caller's own announcement does not travel.
+  if (features.roots) capabilities['roots'] = {};
+  if (isObject(raw['experimental'])) capabilities['experimental'] = object(raw['experimental']);
+  const extensions = { ...object(raw['extensions']) };
+  if (era === 'modern') extensions[tasksExtension] = {};
+  else delete extensions[tasksExtension];
+  if (Object.keys(extensions).length > 0) capabilities['extensions'] = extensions;
+  return capabilities;
+}
+
+/** Whether the caller can answer this request of a server. */
+export function canAnswer(
+  given: ClientFeatures | undefined,
+  method: string,
+  params: JsonObject,
+): boolean {
+  const features = featuresOf(given);
+  switch (method) {
+    case 'elicitation/create':
+      return params['mode'] === 'url' ? features.elicitUrl : features.elicitForm;
+    case 'sampling/createMessage':
+      return features.sampling;
+    case 'roots/list':
+      return features.roots;
+    default:
+      return false;
+  }
+}
+
+function object(value: unknown): JsonObject {
+  return isObject(value) ? (value as JsonObject) : {};
+}

@@ -1,0 +1,158 @@
+/**
+ * One request to an MCP server for as long as it is open, whatever the era: what the server says,
+ * what we answer in between, and how it is stopped.
+ */
+import { GatewayError } from '../../model/errors.ts';
+import type { JsonObject } from '../../model/json.ts';
+import type { RpcError, RpcOutcome } from '../../model/mcp.ts';
+import type { PeerContext } from '../../ports/peer.ts';
+import type { Stage } from './faults.ts';
+import type { Incoming } from './exchange.ts';
+import type { ParamHeader } from './param-headers.ts';
+
+/** A legacy session by its id, as a position keeps it. */
+export interface SessionName {
+  readonly id: string;
+  readonly revision: string;
+}
+
+/** A request that is open at a server. */
+export interface Conversation {
+  /** The session that it runs in (legacy, once it is known). */
+  readonly session?: SessionName | undefined;
+  /** What the server says next; `undefined` when the conversation was cancelled. */
+  next(): Promise<Incoming | undefined>;
+  /** Answers a request of the server (legacy only). */
+  reply(id: string | number, answer: { result: JsonObject } | { error: RpcError }): Promise<void>;
+  /** Tells the server to stop. `next` then resolves to `undefined`. */
+  cancel(): Promise<void>;
+  /** Stops reading. A legacy server goes on working. */
+  release(): void;
+  /** Whether the server waits for us: its silence is not a fault then. */
+  held: boolean;
+}
+
+/** How to open a conversation. */
+export interface ConversationOptions {
+  readonly stage: Stage;
+  /** The longest silence of the server. */
+  readonly silenceMs: number;
+  /** Arguments that travel as headers too (modern tool calls). */
+  readonly paramHeaders?: readonly ParamHeader[];
+  /** Asks the server for progress under this token. */
+  readonly progressToken?: string;
+  /** The task that this conversation is about (2025-11-25), so that questions find it. */
+  readonly taskId?: string;
+  /** The session that the task was made in: some servers know it there only. */
+  readonly session?: SessionName | undefined;
+}
+
+/** What a server says about itself. */
+export interface ServerDescription {
+  serverInfo: JsonObject;
+  instructions?: string;
+  capabilities: JsonObject;
+  revision: string;
+  /** How long it may be kept, if the server said so. */
+  ttlMs?: number;
+}
+
+/** Hearing of what happens outside of calls. */
+export interface Listening {
+  /** Whether nothing more will be heard, because the session behind it is gone. */
+  lost(): boolean;
+  stop(): void;
+}
+
+/** A server of one era. */
+export interface Dialect {
+  readonly era: 'modern' | 'legacy';
+  describe(context: PeerContext): Promise<ServerDescription>;
+  open(
+    method: string,
+    params: JsonObject,
+    context: PeerContext,
+    options: ConversationOptions,
+  ): Conversation;
+  /** Hears the notifications that come outside of calls. Legacy only: else nothing is heard. */
+  listen(
+    context: PeerContext,
+    listener: (method: string, params: JsonObject) => void,
+  ): Promise<Listening>;
+  close(): Promise<void>;
+}
+
+/**
+ * Sends a request and waits for its outcome. `onNotification` hears what comes before; a server
+ * that asks something meanwhile is told that nobody can answer.
+ */
+export async function askServer(
+  dialect: Dialect,
+  request: { method: string; params: JsonObject },
+  context: PeerContext,
+  options: ConversationOptions & {
+    onNotification?: ((method: string, params: JsonObject) => void) | undefined;
+  },
+): Promise<RpcOutcome> {
+  context.signal.throwIfAborted();
+  const conversation = dialect.open(request.method, request.params, context, options);
+  const release = (): void => conversation.release();
+  context.signal.addEventListener('abort', release, { once: true });
+  try {
+    for (;;) {
+      const incoming = await conversation.next();
+      if (incoming === undefined) throw new GatewayError('canceled', 'The request was cancelled.');
+      if (incoming.kind === 'outcome') return incoming.outcome;
+      if (incoming.kind === 'notification') {
+        options.onNotification?.(incoming.method, incoming.params);
+      } else await conversation.reply(incoming.id, unanswerable(incoming.method));
+    }
+  } catch (error) {
+    context.signal.throwIfAborted();
+    throw error;
+  } finally {
+    context.signal.removeEventListener('abort', release);
+    conversation.release();
+  }
+}
+
+/** The answer to a request that the caller cannot answer; a ping is answered by us. */
+export function unanswerable(method: string): { result: JsonObject } | { error: RpcError } {
+  return method === 'ping'
+    ? { result: {} }
+    : { error: { code: -32601, message: `This client does not answer ${method}` } };
+}
+
+/** `traceparent` and `tracestate`. Spec: W3C Trace Context; MCP 2026-07-28 basic "_meta" */
+export function traceMembers(context: PeerContext): Record<string, string> {
+  if (context.trace === undefined) return {};
+  const { traceparent, tracestate } = context.trace;
+  return { traceparent, ...(tracestate !== undefined && { tracestate }) };
+}
+
+/** Members of the caller's `_meta` that belong to its own connection and never travel on. */
+const ownMembers = new Set([
+  'progressToken',
+  'io.modelcontextprotocol/protocolVersion',
+  'io.modelcontextprotocol/clientInfo',
+  'io.modelcontextprotocol/clientCapabilities',
+  'io.modelcontextprotocol/subscriptionId',
+  'io.modelcontextprotocol/related-task',
+]);
+
+/** `_meta` of a request: what the caller sent on, what the params carry, the trace, our token. */
+export function metaMembers(
+  params: JsonObject,
+  context: PeerContext,
+  progressToken: string | undefined,
+): JsonObject {
+  const meta: JsonObject = {};
+  for (const source of [context.meta, params['_meta'] as JsonObject | undefined]) {
+    for (const [name, value] of Object.entries(source ?? {})) {
+      if (!ownMembers.has(name)) meta[name] = value;
+    }
+  }
+  Object.assign(meta, traceMembers(context));
+  if (progressToken !== undefined) meta['progressToken'] = progressToken;
+  return meta;
+}

@@ -1,0 +1,166 @@
+/**
+ * Reads an open request of a server for its caller: progress and logs go by, questions of a legacy
+ * server interrupt, the outcome ends it. The request itself outlives a turn that was interrupted.
+ */
+import { GatewayError } from '../../model/errors.ts';
+import type { MintId } from '../../model/ids.ts';
+import type { JsonObject } from '../../model/json.ts';
+import type { RpcOutcome } from '../../model/mcp.ts';
+import type { PeerContext, PeerEvent } from '../../ports/peer.ts';
+import { asking } from './answers.ts';
+import { canAnswer } from './capabilities.ts';
+import { unanswerable, type Dialect, type SessionName } from './conversation.ts';
+import type { Incoming } from './exchange.ts';
+import type { Stage } from './faults.ts';
+import type { HeldCall, HeldCalls } from './held-calls.ts';
+import type { ParamHeader } from './param-headers.ts';
+
+/** Calls that are slower than this are shown as working. */
+const announceAfterMs = 300;
+
+/** How reading ended. */
+export type Ending =
+  | { kind: 'outcome'; outcome: RpcOutcome; started: boolean; session?: SessionName | undefined }
+  /** The server waits for answers; the call stays open. */
+  | { kind: 'asked' }
+  | { kind: 'canceled' };
+
+/** What is sent. */
+export interface Opening {
+  readonly callId: string;
+  readonly method: string;
+  readonly params: JsonObject;
+  readonly stage: Stage;
+  readonly silenceMs: number;
+  readonly paramHeaders?: readonly ParamHeader[] | undefined;
+  readonly taskId?: string;
+  readonly session?: SessionName | undefined;
+}
+
+/** Opens a request and reads it to its end, or to the first question. */
+export async function* begin(
+  parts: { dialect: Dialect; held: HeldCalls; mintId: MintId },
+  opening: Opening,
+  context: PeerContext,
+): AsyncGenerator<PeerEvent, Ending, undefined> {
+  const { callId, method, params, stage, silenceMs, paramHeaders, taskId, session } = opening;
+  const conversation = parts.dialect.open(method, params, context, {
+    stage,
+    silenceMs,
+    progressToken: callId,
+    ...(paramHeaders !== undefined && { paramHeaders }),
+    ...(taskId !== undefined && { taskId }),
+    session,
+  });
+  const call = parts.held.add(callId, conversation);
+  return yield* listen(parts, callId, call, context);
+}
+
+/** Reads an open request on, after it was answered. */
+export async function* listen(
+  parts: { held: HeldCalls; mintId: MintId },
+  callId: string,
+  call: HeldCall,
+  context: PeerContext,
+): AsyncGenerator<PeerEvent, Ending, undefined> {
+  const { conversation } = call;
+  const release = (): void => conversation.release();
+  context.signal.throwIfAborted();
+  context.signal.addEventListener('abort', release, { once: true });
+  const slow = new SlowCall();
+  let announced = false;
+  let asked = false;
+  let over = false;
+  try {
+    for (;;) {
+      const pending = conversation.next();
+      if (!announced && (await slow.before(pending))) {
+        announced = true;
+        yield { kind: 'status', state: 'TASK_STATE_WORKING' };
+      }
+      const incoming = await pending;
+      context.signal.throwIfAborted();
+      if (incoming === undefined) {
+        over = true;
+        if (call.canceled) return { kind: 'canceled' };
+        throw new GatewayError('canceled', 'The call was closed.');
+      }
+      if (incoming.kind === 'outcome') {
+        over = true;
+        return {
+          kind: 'outcome',
+          outcome: incoming.outcome,
+          started: announced || call.started,
+          session: conversation.session,
+        };
+      }
+      call.started = true;
+      if (incoming.kind === 'notification') {
+        yield* notified(call, incoming);
+        continue;
+      }
+      if (!canAnswer(context.features, incoming.method, incoming.params)) {
+        await conversation.reply(incoming.id, unanswerable(incoming.method));
+        continue;
+      }
+      const { method, params } = incoming;
+      const key = `request-${JSON.stringify(incoming.id)}`;
+      call.asked.set(key, { id: incoming.id, request: { method, params } });
+      conversation.held = true;
+      asked = true;
+      yield asking(questionsOf(call), parts.mintId);
+      return { kind: 'asked' };
+    }
+  } catch (error) {
+    context.signal.throwIfAborted();
+    throw error;
+  } finally {
+    slow.stop();
+    context.signal.removeEventListener('abort', release);
+    if (over) parts.held.remove(callId);
+    else if (!asked) parts.held.leave(callId);
+  }
+}
+
+/** The open questions of a call, by the keys that we gave them. */
+export function questionsOf(call: HeldCall): Record<string, { method: string; params?: JsonObject }> {
+  return Object.fromEntries([...call.asked].map(([key, { request }]) => [key, request]));
+}
+
+function* notified(
+  call: HeldCall,
+  incoming: Extract<Incoming, { kind: 'notification' }>,
+): Generator<PeerEvent> {
+  const { method, params } = incoming;
+  if (method === 'notifications/message') yield { kind: 'log', params };
+  if (method === 'notifications/cancelled') {
+    for (const [key, { id }] of call.asked) {
+      if (id === params['requestId']) call.asked.delete(key);
+    }
+  }
+  if (method === 'notifications/progress' && typeof params['progress'] === 'number') {
+    const { progress, total, message } = params;
+    yield {
+      kind: 'progress',
+      progress,
+      ...(typeof total === 'number' && { total }),
+      ...(typeof message === 'string' && { message }),
+    };
+  }
+}
+
+/** Knows whether a turn takes so long that its caller wants to hear that it runs. */
+class SlowCall {
+  readonly #over = Promise.withResolvers<boolean>();
+  readonly #timer = setTimeout(() => this.#over.resolve(true), announceAfterMs);
+
+  /** Whether the time is over before the next message comes. */
+  async before(pending: Promise<unknown>): Promise<boolean> {
+    const came = (): boolean => false;
+    return Promise.race([pending.then(came, came), this.#over.promise]);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+}

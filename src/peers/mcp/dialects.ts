@@ -1,0 +1,92 @@
+/**
+ * The dialect of one server: probed when first needed, kept until the server shows that it speaks
+ * another one now.
+ */
+import type { Clock } from '../../model/ids.ts';
+import type { PeerContext } from '../../ports/peer.ts';
+import { abortable } from './abortable.ts';
+import type { Dialect, ServerDescription } from './conversation.ts';
+import { probeEra } from './era.ts';
+import { LegacyDialect } from './legacy-dialect.ts';
+import { ModernDialect, type DialectParts } from './modern-dialect.ts';
+import type { SessionLimits } from './sessions.ts';
+
+/** A legacy server may have been updated: its era is asked again after this time. */
+const legacyRecheckMs = 10 * 60_000;
+/** A description is asked anew after this time at the latest. */
+const descriptionMs = 5 * 60_000;
+
+/** Finds out how a server wants to be spoken to. */
+export class Dialects {
+  readonly #parts: DialectParts;
+  readonly #limits: SessionLimits;
+  readonly #clock: Clock;
+  #current: Dialect | undefined;
+  #probedAt = 0;
+  #probing: Promise<Dialect> | undefined;
+  #description: { value: ServerDescription; until: number } | undefined;
+
+  constructor(parts: DialectParts, limits: SessionLimits, clock: Clock) {
+    this.#parts = parts;
+    this.#limits = limits;
+    this.#clock = clock;
+  }
+
+  /** The dialect in use. Throws GatewayError when the server cannot be asked. */
+  async of(context: PeerContext): Promise<Dialect> {
+    if (this.#current !== undefined) return this.#current;
+    this.#probing ??= this.#probe(context).finally(() => {
+      this.#probing = undefined;
+    });
+    return abortable(this.#probing, context.signal);
+  }
+
+  /** The server spoke as if it were of the other era: ask again. */
+  invalidate(): void {
+    if (this.#current?.era === 'modern') this.#current = undefined;
+    this.#description = undefined;
+  }
+
+  /** A legacy server that failed may be a modern one by now. */
+  recheck(): void {
+    const old = this.#current;
+    if (old?.era !== 'legacy' || this.#clock() - this.#probedAt < legacyRecheckMs) return;
+    this.#current = undefined;
+    void old.close();
+  }
+
+  async close(): Promise<void> {
+    await this.#current?.close();
+  }
+
+  async #probe(context: PeerContext): Promise<Dialect> {
+    const era = await this.#ask(context);
+    if (era.kind === 'modern') {
+      this.#keep(era.description);
+      this.#current = new ModernDialect(this.#parts, (asker) => this.#describe(asker));
+    } else this.#current = new LegacyDialect(this.#parts, this.#limits, this.#clock);
+    this.#probedAt = this.#clock();
+    return this.#current;
+  }
+
+  async #describe(context: PeerContext): Promise<ServerDescription> {
+    const known = this.#description;
+    if (known !== undefined && this.#clock() < known.until) return known.value;
+    const era = await abortable(this.#ask(context), context.signal);
+    if (era.kind === 'modern') return this.#keep(era.description);
+    this.invalidate();
+    return (await this.of(context)).describe(context);
+  }
+
+  #keep(value: ServerDescription): ServerDescription {
+    const freshMs = Math.min(Math.max(value.ttlMs ?? descriptionMs, 5000), descriptionMs);
+    this.#description = { value, until: this.#clock() + freshMs };
+    return value;
+  }
+
+  #ask(context: PeerContext): ReturnType<typeof probeEra> {
+    // Whoever waits shares the answer: no single caller's abort ends the question.
+    const signal = AbortSignal.timeout(this.#limits.connectMs * 2);
+    return probeEra(this.#parts, { ...context, signal }, this.#limits.connectMs);
+  }
+}

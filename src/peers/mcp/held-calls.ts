@@ -1,0 +1,70 @@
+/**
+ * The calls that this process holds open at one server: so that a later message can answer or
+ * cancel them. A restart loses them.
+ */
+import type { JsonObject } from '../../model/json.ts';
+import type { InputRequest } from '../../model/mcp.ts';
+import type { Conversation } from './conversation.ts';
+
+/** A question that a legacy server asked on a call. */
+export interface AskedQuestion {
+  id: string | number;
+  request: InputRequest;
+}
+
+/** A call that is open. */
+export interface HeldCall {
+  readonly conversation: Conversation;
+  /** What the server waits for, by the key that we gave it. */
+  readonly asked: Map<string, AskedQuestion>;
+  /** Whether the server has shown that it works on this call. */
+  started: boolean;
+  /** Whether the caller asked to stop it. */
+  canceled: boolean;
+  /** Whether nobody reads it any more; it can still be cancelled. */
+  left: boolean;
+}
+
+/** How long a call that nobody reads can still be cancelled. */
+const cancelableMs = 60_000;
+
+/** The open calls of one peer, by call id. */
+export class HeldCalls {
+  readonly #calls = new Map<string, HeldCall>();
+
+  add(callId: string, conversation: Conversation): HeldCall {
+    const call: HeldCall = {
+      conversation,
+      asked: new Map(),
+      started: false,
+      canceled: false,
+      left: false,
+    };
+    this.#calls.set(callId, call);
+    return call;
+  }
+
+  get(callId: string | undefined): HeldCall | undefined {
+    return callId === undefined ? undefined : this.#calls.get(callId);
+  }
+
+  /** The call has ended: nothing of it is kept. */
+  remove(callId: string): void {
+    this.#calls.get(callId)?.conversation.release();
+    this.#calls.delete(callId);
+  }
+
+  /** Nobody reads the call any more, but the server may still work on it. */
+  leave(callId: string): void {
+    const call = this.#calls.get(callId);
+    if (call === undefined) return;
+    call.left = true;
+    call.conversation.release();
+    setTimeout(() => this.#calls.delete(callId), cancelableMs).unref();
+  }
+
+  /** Ends every call: the process stops. */
+  close(): void {
+    for (const callId of [...this.#calls.keys()]) this.remove(callId);
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * A legacy session: the handshake, the standalone stream, and which open call a message that comes
+ * on that stream belongs to.
+ *
+ * Spec: MCP 2025-11-25 basic/lifecycle; basic/transports "Session Management"
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { GatewayError } from '../../model/errors.ts';
+import { isObject, type JsonObject } from '../../model/json.ts';
+import { legacyRevisions } from '../../model/mcp.ts';
+import type { PeerContext } from '../../ports/peer.ts';
+import { clientCapabilities } from './capabilities.ts';
+import type { ServerDescription, SessionName } from './conversation.ts';
+import { initializeRevisions } from './era.ts';
+import { ask, deliver, standalone } from './exchange.ts';
+import { badStatus, offProtocol, rpcFailed } from './faults.ts';
+import type { WireMessage } from './messages.ts';
+import type { DialectParts } from './modern-dialect.ts';
+
+/** A request or notification of the server. */
+export type ServerMessage = Exclude<WireMessage, { kind: 'response' }>;
+
+/** An open call, as its session sees it. */
+export interface SessionCall {
+  readonly taskId?: string | undefined;
+  push(message: ServerMessage): void;
+}
+
+const lifeline = 'notifications/initialized';
+
+/** A session with a legacy server. */
+export class Session {
+  readonly calls = new Set<SessionCall>();
+  /** Tasks of this session that have not ended: a restarted gateway will want to find them. */
+  readonly tasks = new Set<string>();
+  readonly listeners = new Set<(message: ServerMessage) => void>();
+  readonly id: string | undefined;
+  readonly description: ServerDescription;
+  lastUsed: number;
+  /** Whether the server forgot this session, or we left it. */
+  ended = false;
+  readonly #parts: DialectParts;
+  readonly #stop = new AbortController();
+  readonly #opened = Promise.withResolvers<void>();
+
+  private constructor(
+    parts: DialectParts,
+    id: string | undefined,
+    description: ServerDescription,
+    now: number,
+  ) {
+    this.#parts = parts;
+    this.id = id;
+    this.description = description;
+    this.lastUsed = now;
+  }
+
+  /** Shakes hands and opens the standalone stream. Throws GatewayError. */
+  static async begin(
+    parts: DialectParts,
+    context: PeerContext,
+    options: { silenceMs: number; now: number },
+  ): Promise<Session> {
+    const { wire, mintId, clientInfo } = parts;
+    let id: string | undefined;
+    const { outcome, status } = await ask(
+      wire,
+      {
+        id: mintId(),
+        method: 'initialize',
+        params: {
+          protocolVersion: legacyRevisions[0],
+          capabilities: clientCapabilities(context.features, 'legacy'),
+          clientInfo: { ...clientInfo },
+        },
+      },
+      {
+        headers: {},
+        signal: context.signal,
+        stage: 'connect',
+        silenceMs: options.silenceMs,
+        onHeaders: (headers) => {
+          id = headers.get('mcp-session-id') ?? undefined;
+        },
+      },
+    );
+    if ('error' in outcome) {
+      if (status >= 400) throw badStatus(wire.peerId, 'connect', status);
+      throw rpcFailed(wire.peerId, outcome.error);
+    }
+    const description = describe(wire.peerId, outcome.result);
+    const session = new Session(parts, id, description, options.now);
+    await deliver(
+      wire,
+      { method: lifeline },
+      {
+        headers: session.headers(),
+        signal: context.signal,
+        stage: 'connect',
+        silenceMs: options.silenceMs,
+      },
+    );
+    void session.#listen();
+    // A server that asks on this stream drops the question when nobody listens yet.
+    await Promise.race([session.#opened.promise, sleep(500, undefined, { ref: false })]);
+    return session;
+  }
+
+  /** Goes on with a session that an earlier process began. */
+  static adopt(parts: DialectParts, name: SessionName, now: number): Session {
+    const { id, revision } = name;
+    const session = new Session(parts, id, { revision, serverInfo: {}, capabilities: {} }, now);
+    void session.#listen();
+    return session;
+  }
+
+  /** The headers of every request in this session. */
+  headers(): Record<string, string> {
+    const { revision } = this.description;
+    return {
+      ...(this.id !== undefined && { 'mcp-session-id': this.id }),
+      // Spec: MCP 2025-06-18 basic/transports "Protocol Version Header"
+      ...(revision >= '2025-06-18' && { 'mcp-protocol-version': revision }),
+    };
+  }
+
+  /** Sends a notification or a response. */
+  async send(message: JsonObject, silenceMs: number): Promise<void> {
+    await deliver(this.#parts.wire, message, {
+      headers: this.headers(),
+      signal: this.#stop.signal,
+      stage: 'request',
+      silenceMs,
+    });
+  }
+
+  /** Leaves the session. The server is told, unless it has forgotten us. */
+  async end(tell: boolean): Promise<void> {
+    if (this.ended) return;
+    this.ended = true;
+    this.#stop.abort();
+    if (!tell || this.id === undefined) return;
+    const { wire } = this.#parts;
+    const response = await wire
+      .fetch(wire.url, {
+        method: 'DELETE',
+        headers: { ...this.headers(), ...(await wire.credentials?.()) },
+        signal: AbortSignal.timeout(2000),
+      })
+      .catch(() => undefined);
+    await response?.body?.cancel().catch(() => undefined);
+  }
+
+  /** Reads the standalone stream until the session ends; reconnects with back-off. */
+  async #listen(): Promise<void> {
+    const { signal } = this.#stop;
+    for (let delay = 500; !signal.aborted; delay = Math.min(delay * 2, 30_000)) {
+      try {
+        let offered = false;
+        const messages = standalone(this.#parts.wire, {
+          headers: this.headers(),
+          signal,
+          stage: 'stream',
+          onOpen: (open) => {
+            offered = open;
+            this.#opened.resolve();
+          },
+        });
+        for await (const message of messages) {
+          delay = 500;
+          if (message.kind !== 'response') await this.#receive(message);
+        }
+        if (!offered) return;
+      } catch (error) {
+        this.#opened.resolve();
+        const status = error instanceof GatewayError ? error.facts['status'] : undefined;
+        if (typeof status === 'number' && status < 500 && status !== 429) return;
+      }
+      await sleep(delay, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+  }
+
+  async #receive(message: ServerMessage): Promise<void> {
+    if (message.kind === 'notification') {
+      for (const listener of this.listeners) listener(message);
+      return;
+    }
+    const call = this.#callOf(message.params);
+    if (call !== undefined && message.method !== 'ping') {
+      call.push(message);
+      return;
+    }
+    const answer: JsonObject =
+      message.method === 'ping'
+        ? { result: {} }
+        : { error: { code: -32600, message: 'It is not clear which call this request is about' } };
+    await this.send({ id: message.id, ...answer }, 10_000).catch(() => undefined);
+  }
+
+  /** The task that a message names, else the only open call. */
+  #callOf(params: JsonObject): SessionCall | undefined {
+    const meta = isObject(params['_meta']) ? params['_meta'] : {};
+    const related = meta['io.modelcontextprotocol/related-task'];
+    const calls = [...this.calls];
+    if (isObject(related)) return calls.find(({ taskId }) => taskId === related['taskId']);
+    return calls.length === 1 ? calls[0] : undefined;
+  }
+}
+
+function describe(peerId: string, result: JsonObject): ServerDescription {
+  const { protocolVersion, serverInfo, capabilities, instructions } = result;
+  if (typeof protocolVersion !== 'string' || !initializeRevisions.includes(protocolVersion)) {
+    throw offProtocol(peerId, 'connect', 'it negotiated an unknown protocol revision');
+  }
+  return {
+    revision: protocolVersion,
+    serverInfo: isObject(serverInfo) ? (serverInfo as JsonObject) : {},
+    capabilities: isObject(capabilities) ? (capabilities as JsonObject) : {},
+    ...(typeof instructions === 'string' && { instructions }),
+  };
+}
