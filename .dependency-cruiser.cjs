@@ -6,7 +6,7 @@ const may = {
   model: [],
   observe: [],
   config: [],
-  translate: ['model'],
+  translate: ['model', 'ports'],
   ports: ['model'],
   engine: ['model', 'translate', 'ports'],
   discovery: ['model', 'translate', 'ports'],

@@ -22,6 +22,7 @@ import { currentTrace, traceFields, traceFrom, runWithTrace } from './observe/tr
 import { createA2aPeer } from './peers/a2a/a2a-peer.ts';
 import { createEgress, type Egress } from './peers/guarded-fetch.ts';
 import { createMcpPeer } from './peers/mcp/peer.ts';
+import { measured } from './peers/measured.ts';
 import { ConfiguredPeers, type ManagedPeer } from './peers/registry.ts';
 import type { PeerRegistry } from './ports/peer.ts';
 import { openDatabase } from './store/sqlite/database.ts';
@@ -69,7 +70,7 @@ export function createPeers(
 ): ConfiguredPeers<PeerConfig> {
   const validator = new SchemaValidator();
   const peers = new ConfiguredPeers<PeerConfig>((peer) =>
-    makePeer(peer, config, egress, validator),
+    measured(makePeer(peer, config, egress, validator), events),
   );
   for (const id of peers.reconfigure(config.peers).added) announce(events, config, id);
   return peers;
@@ -161,6 +162,13 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       events.emit({ event: 'internal.error', where: `${method} ${path}`, error }),
   });
   server.on('request', (req, res) => {
+    const started = performance.now();
+    res.on('close', () => {
+      const face = /^\/(mcp|a2a|connect)\//.exec(req.url ?? '')?.[1] ?? 'other';
+      const method = headerText(req.headers['mcp-method']) ?? req.method ?? '';
+      const outcome = res.writableFinished ? `${res.statusCode}` : 'closed';
+      metrics.request({ face, method, outcome, seconds: (performance.now() - started) / 1000 });
+    });
     runWithTrace(requestTrace(req), () => front(req, res));
   });
   events.emit({ event: 'server.started', url: publicUrl, peers: config.peers.length });
@@ -248,6 +256,10 @@ function makePeer(
 function announce(events: EventLog, config: Config, id: string): void {
   const peer = config.peers.find((candidate) => candidate.id === id);
   if (peer !== undefined) events.emit({ event: 'peer.added', peer: id, kind: peer.kind });
+}
+
+function headerText(value: string | string[] | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }
 
 function requestTrace(req: IncomingMessage) {

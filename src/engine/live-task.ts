@@ -3,7 +3,8 @@
  * writer of its row while this process drives it. Changes are decided here, synchronously, so that
  * a terminal state can never be overwritten; they become visible when they are on disk.
  */
-import type { Message, Task, TaskState } from '../model/a2a.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type { Artifact, Message, Task, TaskState } from '../model/a2a.ts';
 import { isInterrupted, isTerminal } from '../model/a2a.ts';
 import { GatewayError } from '../model/errors.ts';
 import type { Clock } from '../model/ids.ts';
@@ -193,6 +194,14 @@ export class LiveTask implements TaskHandle {
     if (this.#stored === 'no') this.#wake.notify();
     else this.#touch();
     return true;
+  }
+
+  /** Whether an artifact is there exactly as given: a peer that is asked again tells all again. */
+  has(artifact: Artifact): boolean {
+    const known = this.#task.artifacts?.find(
+      ({ artifactId }) => artifactId === artifact.artifactId,
+    );
+    return known !== undefined && isDeepStrictEqual(known, artifact);
   }
 
   /** The peer answered with a Message instead of a task. */

@@ -4,7 +4,10 @@
  * Spec: MCP Tasks extension, "Task Update Requests" (keys are never reused in a task)
  */
 import { isDeepStrictEqual } from 'node:util';
+import type { Part } from '../model/a2a.ts';
 import type { OpenQuestion, PeerQuestion } from '../ports/peer.ts';
+import { exactQuestions } from '../translate/agent-questions.ts';
+import { questionStatusParts } from '../translate/questions.ts';
 
 /** The keys that a task has used, and the questions that are open. */
 export interface QuestionBook {
@@ -27,6 +30,16 @@ export function openQuestions(book: QuestionBook, asked: PeerQuestion[]): Questi
     return { ...question, key };
   });
   return { open, used };
+}
+
+/**
+ * What the status message of an interrupt says: an A2A agent's own words, which are its question;
+ * for an MCP server, whose question is a request, that request in prose and as data.
+ */
+export function askedParts(said: Part[], open: readonly OpenQuestion[]): Part[] {
+  const isRequest = open.some(({ answerAs }) => answerAs === 'response');
+  if (!isRequest || exactQuestions(said).length > 0) return said;
+  return [...said, ...questionStatusParts(open)];
 }
 
 /** The book with fresh keys for the questions under `keys`. */

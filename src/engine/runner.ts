@@ -2,15 +2,15 @@
  * Reads what a peer says about one task and applies it. Ends with the peer's turn; a task that is
  * then neither finished nor waiting has failed.
  */
-import type { Artifact, Message, TaskStatus } from '../model/a2a.ts';
+import type { Artifact, Message, Part, TaskStatus } from '../model/a2a.ts';
 import { isInterrupted } from '../model/a2a.ts';
 import { GatewayError } from '../model/errors.ts';
 import { isoTime, type Clock, type MintId } from '../model/ids.ts';
-import type { PeerEvent } from '../ports/peer.ts';
+import type { OpenQuestion, PeerEvent } from '../ports/peer.ts';
 import type { TaskEvent } from '../ports/tasks.ts';
 import type { Contexts } from './contexts.ts';
 import type { LiveTask, TaskFacts } from './live-task.ts';
-import { openQuestions } from './questions.ts';
+import { askedParts, openQuestions } from './questions.ts';
 import type { TaskLog } from './task-log.ts';
 
 /** What a runner needs besides the task and the peer's events. */
@@ -57,15 +57,12 @@ export class Runner {
         task.apply([], { position: event.position, facts: { sending: undefined } });
         return;
       case 'context':
-        if (task.contextId === '') {
-          const { owner, peerId } = task;
-          task.nameContext(this.#tools.contexts.fromPeer(owner, peerId, event.contextId));
-        }
-        return;
+        return this.#context(event.contextId);
       case 'status':
         return this.#status(event);
       case 'artifact': {
         const { artifact, append, lastChunk, metadata } = event;
+        if (!append && task.has(artifact)) return;
         return this.#keep(event, [
           { kind: 'artifact', artifact, append, lastChunk, ...(metadata && { metadata }) },
         ]);
@@ -99,19 +96,17 @@ export class Runner {
     const book = isInterrupted(event.state)
       ? openQuestions({ open, used }, event.questions ?? [])
       : { open: [], used };
-    if (
-      this.#repeats(
-        event,
-        book.open.map((question) => question.key),
-      )
-    ) {
+    const parts = askedParts(event.message?.parts ?? [], book.open);
+    if (this.#repeats(event, parts, book.open)) {
       this.#task.apply([], { facts: { sending: undefined } });
       return;
     }
+    const said = event.message ?? { messageId: this.#tools.mintId(), role: 'ROLE_AGENT' };
+    const isSaid = event.message !== undefined || parts.length > 0;
     const status: TaskStatus = {
       state: event.state,
       timestamp: isoTime(this.#tools.clock()),
-      ...(event.message && { message: this.#ours(event.message) }),
+      ...(isSaid && { message: this.#ours({ ...said, parts }) }),
     };
     this.#keep(
       event,
@@ -128,18 +123,24 @@ export class Runner {
    * A peer that is asked again says the same again: that is no event. While a peer waits for
    * authorization, its questions do not count: the caller may have opened the link already.
    */
-  #repeats(event: PeerEvent & { kind: 'status' }, keys: string[]): boolean {
+  #repeats(
+    event: PeerEvent & { kind: 'status' },
+    parts: readonly Part[],
+    open: readonly OpenQuestion[],
+  ): boolean {
     if (!this.#task.isStored || event.outcome !== undefined) return false;
     const { status } = this.#task.view().task;
     const known = this.#task.facts.questions.map((question) => question.key);
+    const keys = open.map((question) => question.key);
     return (
       status.state === event.state &&
-      JSON.stringify(status.message?.parts) === JSON.stringify(event.message?.parts) &&
+      JSON.stringify(status.message?.parts ?? []) === JSON.stringify(parts) &&
       (event.state === 'TASK_STATE_AUTH_REQUIRED' || JSON.stringify(known) === JSON.stringify(keys))
     );
   }
 
   #message(message: Message): void {
+    if (message.contextId !== undefined) this.#context(message.contextId);
     const ours = this.#ours(message);
     if (!this.#task.isStored) {
       delete ours.taskId;
@@ -179,6 +180,13 @@ export class Runner {
       }),
     };
     this.#keep(event, [{ kind: 'status', status }]);
+  }
+
+  /** The peer named the conversation; the caller's own name for it stays in force. */
+  #context(atPeer: string): void {
+    const { owner, peerId, contextId } = this.#task;
+    if (contextId !== '') return;
+    this.#task.nameContext(this.#tools.contexts.fromPeer(owner, peerId, atPeer));
   }
 
   /** A message of the peer under the ids that the caller knows. */

@@ -226,6 +226,8 @@ export class TaskEngine implements TaskService {
   /** Picks up every unfinished task and starts the timers. Call once, before serving. */
   async recover(): Promise<void> {
     this.#waiting = await this.#options.store.waiting();
+    const waiting = [...this.#waiting.values()].reduce((sum, count) => sum + count, 0);
+    if (waiting > 0) this.#log.waiting(waiting);
     await recoverTasks(this.#housekeeping);
     this.#sweeper = setInterval(
       () => void sweepTasks(this.#housekeeping),

@@ -74,6 +74,11 @@ export class TaskLog {
     this.#events.emit({ event: 'recovery.task', taskId, peer, outcome });
   }
 
+  /** Questions that were open when the process started. */
+  waiting(count: number): void {
+    this.#events.emit({ event: 'recovery.waiting', interrupts: count });
+  }
+
   recoveryStarted(tasks: number): void {
     this.#events.emit({ event: 'recovery.started', tasks });
   }

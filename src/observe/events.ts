@@ -21,6 +21,8 @@ export type BusinessEvent =
   /** The question went away unanswered: its task ended, or the peer went on by itself. */
   | { event: 'interrupt.withdrawn'; taskId: string; peer: string; key: string }
   | { event: 'recovery.started'; tasks: number }
+  /** Questions that an earlier run left open. */
+  | { event: 'recovery.waiting'; interrupts: number }
   | { event: 'recovery.task'; taskId: string; peer: string; outcome: RecoveryOutcome }
   | { event: 'recovery.finished'; tasks: number; durationMs: number }
   | { event: 'egress.refused'; host: string; reason: string }
@@ -54,6 +56,7 @@ const levels = {
   'interrupt.withdrawn': 'info',
   'recovery.started': 'info',
   'recovery.task': 'info',
+  'recovery.waiting': 'info',
   'recovery.finished': 'info',
   'egress.refused': 'warn',
   'stream.closed_slow': 'warn',
@@ -89,6 +92,8 @@ function count(event: BusinessEvent, metrics: Metrics): void {
       });
     case 'interrupt.opened':
       return metrics.openInterrupts(1);
+    case 'recovery.waiting':
+      return metrics.openInterrupts(event.interrupts);
     case 'interrupt.answered':
     case 'interrupt.expired':
     case 'interrupt.withdrawn':

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { ContentBlockSchema } from '@modelcontextprotocol/sdk/types.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Part } from '../model/a2a.ts';
@@ -37,6 +38,16 @@ describe('parts and content', () => {
         const wire = JSON.parse(JSON.stringify(content)) as typeof content;
         expect(loss).toEqual([]);
         expect(partsFromContent(wire)).toEqual({ parts, loss: [] });
+      }),
+    );
+  });
+
+  it('are content that an MCP client accepts, inlined or linked', () => {
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 6 }), fc.nat(20), (parts, inlineBytes) => {
+        const resourceUri = 'a2a://p/tasks/t/artifacts/a';
+        const { content } = contentFromParts(parts, { inlineBytes, resourceUri });
+        for (const block of content) expect(ContentBlockSchema.parse(block)).toMatchObject(block);
       }),
     );
   });
@@ -108,6 +119,19 @@ describe('parts and content', () => {
     ]);
     expect(contentFromParts([{ text: '123456' }], { inlineBytes: 5 }).content).toEqual([
       { type: 'text', text: '123456' },
+    ]);
+  });
+
+  it('do not let an agent speak in the name of the protocol', () => {
+    for (const name of ['io.modelcontextprotocol/related-task', 'dev.mcp/x']) {
+      const metadata = { 'isthmus/meta': { [name]: { taskId: 't' } } };
+      expect(contentFromParts([{ text: 'x', metadata }], { inlineBytes: 9 }).content).toEqual([
+        { type: 'text', text: 'x', _meta: { 'isthmus/metadata': metadata } },
+      ]);
+    }
+    const metadata = { 'isthmus/meta': { 'example.org/x': 1 } };
+    expect(contentFromParts([{ text: 'x', metadata }], { inlineBytes: 9 }).content).toEqual([
+      { type: 'text', text: 'x', _meta: { 'example.org/x': 1 } },
     ]);
   });
 

@@ -19,17 +19,9 @@ import { GatewayError } from '../model/errors.ts';
 import type { Json, JsonObject } from '../model/json.ts';
 import { isObject } from '../model/json.ts';
 import type { ContentBlock } from '../model/mcp.ts';
+import { partKey, resourceKey, withKeptMembers, withKeptMetadata } from './content-meta.ts';
 import { isHttpUrl, schemeOf } from './http-url.ts';
-import { withoutKeys } from './loss.ts';
 import { shortened } from './plain-text.ts';
-
-const annotationsKey = 'isthmus/annotations';
-const metaKey = 'isthmus/meta';
-const resourceKey = 'isthmus/resource';
-const partKey = 'isthmus/part';
-const filenameKey = 'isthmus/filename';
-const mediaTypeKey = 'isthmus/mediaType';
-const metadataKey = 'isthmus/metadata';
 
 /** URIs of embedded resources that were made from a part without an address. */
 const partUriPrefix = 'urn:isthmus:part:';
@@ -127,7 +119,10 @@ function partFromBlock(block: ContentBlock, loss: string[]): Part {
       return partFromText(block);
     case 'image':
     case 'audio':
-      return finished({ raw: text(block, 'data'), mediaType: text(block, 'mimeType') }, block);
+      return withKeptMembers(
+        { raw: text(block, 'data'), mediaType: text(block, 'mimeType') },
+        block,
+      );
     case 'resource':
       return partFromResource(block);
     case 'resource_link':
@@ -145,9 +140,9 @@ function partFromText(block: ContentBlock): Part {
   const value = text(block, 'text');
   if (block._meta?.[partKey] === 'data') {
     const data = parsed(value);
-    if (data !== undefined) return finished({ data }, block);
+    if (data !== undefined) return withKeptMembers({ data }, block);
   }
-  return finished({ text: value }, block);
+  return withKeptMembers({ text: value }, block);
 }
 
 function partFromResource(block: ContentBlock): Part {
@@ -159,7 +154,7 @@ function partFromResource(block: ContentBlock): Part {
       ? { raw: resource.blob }
       : { text: text({ type: 'resource', ...resource }, 'text') };
   if (typeof resource.mimeType === 'string') part.mediaType = resource.mimeType;
-  const done = finished(part, block);
+  const done = withKeptMembers(part, block);
   if (resource.uri.startsWith(partUriPrefix)) return done;
   done.metadata = { ...done.metadata, [resourceKey]: { uri: resource.uri } };
   return done;
@@ -173,12 +168,13 @@ function partFromLink(block: ContentBlock, loss: string[]): Part {
     if (value !== undefined) link[member] = value as Json;
   }
   const name = typeof block.name === 'string' ? block.name : undefined;
-  if (!isHttpUrl(uri)) {
+  const isLink: boolean = isHttpUrl(uri);
+  if (!isLink) {
     loss.push(
       `A link with the scheme ${schemeOf(uri) || '(none)'} is not followed outside MCP; it became text. The skill read_resource reads resources of the server.`,
     );
     const shownName = name === undefined || name === uri ? '' : `${name}: `;
-    const part = finished({ text: `${shownName}${uri}` }, { ...block, name: undefined });
+    const part = withKeptMembers({ text: `${shownName}${uri}` }, { ...block, name: undefined });
     const full: JsonObject = { uri, ...link };
     if (name !== undefined) full['name'] = name;
     if (typeof block.mimeType === 'string') full['mimeType'] = block.mimeType;
@@ -188,25 +184,9 @@ function partFromLink(block: ContentBlock, loss: string[]): Part {
   const part: Part = { url: uri };
   if (name !== undefined && block._meta?.[partKey] !== 'unnamed') part.filename = name;
   if (typeof block.mimeType === 'string') part.mediaType = block.mimeType;
-  const done = finished(part, block);
+  const done = withKeptMembers(part, block);
   if (Object.keys(link).length > 0) done.metadata = { ...done.metadata, [resourceKey]: link };
   return done;
-}
-
-/** Puts back what `_meta` kept of an earlier translation, and keeps the rest in metadata. */
-function finished(part: Part, block: ContentBlock): Part {
-  const meta = isObject(block._meta) ? block._meta : {};
-  const kept = meta[metadataKey];
-  const metadata: JsonObject = isObject(kept) ? { ...kept } : {};
-  if (isObject(block.annotations)) metadata[annotationsKey] = block.annotations;
-  const rest = withoutKeys(meta, [partKey, filenameKey, mediaTypeKey, metadataKey]);
-  if (rest !== undefined) metadata[metaKey] = rest;
-  const filename = meta[filenameKey];
-  const mediaType = meta[mediaTypeKey];
-  if (typeof filename === 'string') part.filename = filename;
-  if (typeof mediaType === 'string') part.mediaType = mediaType;
-  if (Object.keys(metadata).length > 0) part.metadata = metadata;
-  return part;
 }
 
 function dataPart(data: Json, metadata?: JsonObject): Part {
@@ -267,12 +247,12 @@ function renderPart(
   }
   if (kind === 'text') {
     into.content.push(
-      block({ type: 'text', text: part.text ?? '' }, part, ['mediaType', 'filename']),
+      withKeptMetadata({ type: 'text', text: part.text ?? '' }, part, ['mediaType', 'filename']),
     );
   } else if (kind === 'data') {
     const data = part.data ?? null;
     into.structured.push(data);
-    const rendered = block({ type: 'text', text: JSON.stringify(data) }, part, [
+    const rendered = withKeptMetadata({ type: 'text', text: JSON.stringify(data) }, part, [
       'mediaType',
       'filename',
     ]);
@@ -280,7 +260,7 @@ function renderPart(
   } else if (image) {
     const data = standardBase64(part.raw ?? '');
     into.content.push(
-      block({ type: image, data, mimeType: part.mediaType ?? '' }, part, ['filename']),
+      withKeptMetadata({ type: image, data, mimeType: part.mediaType ?? '' }, part, ['filename']),
     );
   } else {
     const blob = standardBase64(part.raw ?? '');
@@ -289,7 +269,7 @@ function renderPart(
       blob,
     };
     if (part.mediaType !== undefined) resource.mimeType = part.mediaType;
-    into.content.push(block({ type: 'resource', resource }, part, ['filename']));
+    into.content.push(withKeptMetadata({ type: 'resource', resource }, part, ['filename']));
   }
 }
 
@@ -299,7 +279,9 @@ function renderUrl(part: Part, into: Rendered): void {
     into.loss.push(
       `A file URL with the scheme ${schemeOf(url) || '(none)'} is not passed on as a link; it became text.`,
     );
-    into.content.push(block({ type: 'text', text: url }, part, ['mediaType', 'filename']));
+    into.content.push(
+      withKeptMetadata({ type: 'text', text: url }, part, ['mediaType', 'filename']),
+    );
     return;
   }
   const file: FileLink = { url };
@@ -319,7 +301,7 @@ function renderUrl(part: Part, into: Rendered): void {
     }
     if (Number.isSafeInteger(kept['size'])) link['size'] = kept['size'];
   }
-  const rendered = block(link, part, []);
+  const rendered = withKeptMetadata(link, part, []);
   // A name that was made up here must not come back as a file name.
   into.content.push(
     part.filename === undefined
@@ -343,47 +325,7 @@ function renderStored(
   };
   const mimeType = part.mediaType ?? (part.data === undefined ? undefined : 'application/json');
   if (mimeType !== undefined) link.mimeType = mimeType;
-  into.content.push(block(link, part, []));
-}
-
-/** Adds annotations and `_meta` that stand for the part's other members. */
-function block(
-  base: ContentBlock,
-  part: Part,
-  members: ('filename' | 'mediaType')[],
-): ContentBlock {
-  const metadata = part.metadata ?? {};
-  const kept = metadata[metaKey];
-  const meta: JsonObject = isObject(kept) ? { ...(kept as JsonObject) } : {};
-  if (members.includes('filename') && part.filename !== undefined)
-    meta[filenameKey] = part.filename;
-  if (members.includes('mediaType') && part.mediaType !== undefined) {
-    meta[mediaTypeKey] = part.mediaType;
-  }
-  const annotations = metadata[annotationsKey];
-  const valid = areAnnotations(annotations);
-  const rest = withoutKeys(metadata, [
-    ...(isObject(kept) ? [metaKey] : []),
-    ...(valid ? [annotationsKey] : []),
-  ]);
-  if (rest !== undefined) meta[metadataKey] = rest;
-  const result = { ...base };
-  if (valid) result.annotations = annotations;
-  if (Object.keys(meta).length > 0) result._meta = meta;
-  return result;
-}
-
-/** Whether a value is an MCP `Annotations` object; a client would refuse the whole result otherwise. */
-function areAnnotations(value: unknown): value is JsonObject {
-  if (!isObject(value)) return false;
-  const { audience, priority, lastModified } = value;
-  return (
-    (audience === undefined ||
-      (Array.isArray(audience) &&
-        audience.every((who) => who === 'user' || who === 'assistant'))) &&
-    (priority === undefined || (typeof priority === 'number' && priority >= 0 && priority <= 1)) &&
-    (lastModified === undefined || typeof lastModified === 'string')
-  );
+  into.content.push(withKeptMetadata(link, part, []));
 }
 
 function nameOfUrl(url: string): string {

@@ -5,7 +5,7 @@
  */
 import type { Json } from '../model/json.ts';
 import { isObject } from '../model/json.ts';
-import type { PeerQuestion } from '../ports/peer.ts';
+import type { OpenQuestion, PeerQuestion } from '../ports/peer.ts';
 import { isHttpUrl } from './http-url.ts';
 import { shortened } from './plain-text.ts';
 
@@ -25,6 +25,30 @@ export function describedQuestion(
   }
   const fields = describedFields(params['requestedSchema']);
   return [message, ...fields].filter((line) => line !== '').join('\n');
+}
+
+/** Several questions as prose; where there is more than one, each under the key that answers it. */
+export function describedQuestions(
+  questions: readonly OpenQuestion[],
+  options: { connectUrlOf?: (key: string) => string } = {},
+): string {
+  return questions
+    .map((question) => {
+      const text = describedQuestion(question, options);
+      return questions.length === 1 ? text : `Question ${JSON.stringify(question.key)}: ${text}`;
+    })
+    .join('\n\n');
+}
+
+/** What an answer to these questions has to look like, for `answer_task`. */
+export function describedAnswer(questions: readonly OpenQuestion[]): string {
+  const pages = questions.filter(({ request }) => request.params?.['mode'] === 'url');
+  if (questions.length > 0 && pages.length === questions.length) {
+    return 'any text, once that is done';
+  }
+  return questions.length > 1
+    ? 'an object with a member for each question, named by its key: a text, or an object with its fields'
+    : 'a text, or an object with the fields that are asked for';
 }
 
 /** The page a person is to open: ours for an A2A agent's question, the server's own otherwise. */

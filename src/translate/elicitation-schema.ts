@@ -10,6 +10,7 @@
  *
  * Spec: MCP 2026-07-28 client/elicitation "Requested Schema"
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Json, JsonObject } from '../model/json.ts';
 import { isObject } from '../model/json.ts';
 import { shortened } from './plain-text.ts';
@@ -34,7 +35,8 @@ export function flatForm(schema: unknown): FlatForm {
   const loss: string[] = [];
   const fields: [string, JsonObject][] = [];
   for (const [name, property] of Object.entries(properties)) {
-    const field = flatField(property);
+    // A name that many readers of JSON lose or refuse.
+    const field = name === '__proto__' ? undefined : flatField(property);
     if (field === undefined) return wrappedForm(schema);
     fields.push([name, field.schema]);
     if (field.dropped.length > 0) {
@@ -64,17 +66,28 @@ export function answerFromForm(schema: unknown, content: JsonObject): Json | und
 }
 
 const rootKeywords = new Set([
-  ...['type', 'properties', 'required', '$schema', '$id', '$comment', 'title', 'description'],
+  'type',
+  'properties',
+  'required',
   'additionalProperties',
+  'title',
+  'description',
+  '$schema',
+  '$id',
+  '$comment',
 ]);
 
-const fieldKeywords: Record<string, ReadonlySet<string>> = {
-  string: new Set(['minLength', 'maxLength', 'format', 'default', 'enum', 'enumNames', 'oneOf']),
-  number: new Set(['minimum', 'maximum', 'default']),
-  integer: new Set(['minimum', 'maximum', 'default']),
-  boolean: new Set(['default']),
-  array: new Set(['minItems', 'maxItems', 'items', 'default']),
-};
+/** The keywords that MCP clients know, by kind of field; `default` may stand in all of them. */
+const fieldKeywords = {
+  text: ['minLength', 'maxLength', 'format'],
+  choice: ['enum', 'enumNames'],
+  titledChoice: ['oneOf'],
+  number: ['minimum', 'maximum'],
+  boolean: [],
+  manyChoices: ['minItems', 'maxItems', 'items'],
+} as const satisfies Record<string, readonly string[]>;
+
+type FieldKind = keyof typeof fieldKeywords;
 
 const formats = ['email', 'uri', 'date', 'date-time'];
 
@@ -87,39 +100,65 @@ interface Field {
 function flatField(property: unknown): Field | undefined {
   if (!isObject(property)) return undefined;
   const type = fieldType(property);
-  if (type === undefined) return undefined;
-  const known = fieldKeywords[type] ?? new Set<string>();
+  const kind = type === undefined ? undefined : fieldKind(type, property);
+  if (type === undefined || kind === undefined) return undefined;
+  const known: readonly string[] = [...fieldKeywords[kind], 'default'];
   const field: JsonObject = { type };
   const dropped: string[] = Array.isArray(property['type']) ? ['null'] : [];
-  const labels = ['type', 'title', 'description', '$comment', 'examples'];
   for (const [keyword, value] of Object.entries(property)) {
     if (labels.includes(keyword)) continue;
-    if (known.has(keyword) && fits(type, keyword, value)) field[keyword] = value as Json;
-    else dropped.push(keyword);
+    if (!known.includes(keyword) || !fits(type, keyword, value)) {
+      dropped.push(keyword);
+      continue;
+    }
+    const kept = keptValue(keyword, value as Json);
+    if (!isDeepStrictEqual(kept, value)) dropped.push(keyword);
+    field[keyword] = kept;
   }
-  if (type === 'string' && !choicesFit(property, field)) return undefined;
-  if (type === 'array' && field['items'] === undefined) return undefined;
   if (typeof property['title'] === 'string') field['title'] = property['title'];
   const description = describedField(property, dropped);
   if (description !== '') field['description'] = description;
   return { schema: field, dropped };
 }
 
+const labels = ['type', 'title', 'description', '$comment', 'examples'];
+
 /** The one primitive type of a property; `null` beside it is dropped. */
 function fieldType(property: Record<string, unknown>): string | undefined {
   const { type, enum: choices, oneOf } = property;
   if (type === undefined && (isNames(choices) || isTitledChoices(oneOf))) return 'string';
-  const types = (Array.isArray(type) ? type : [type]).filter((name) => name !== 'null');
+  const named: unknown[] = Array.isArray(type) ? type : [type];
+  const types = named.filter((name) => name !== 'null');
   const [only] = types;
-  return types.length === 1 && typeof only === 'string' && Object.hasOwn(fieldKeywords, only)
-    ? only
-    : undefined;
+  return types.length === 1 && typeof only === 'string' ? only : undefined;
 }
 
-/** `enum` and `oneOf` decide what may be answered: a field that loses them is not the same field. */
-function choicesFit(property: Record<string, unknown>, field: JsonObject): boolean {
-  return ['enum', 'oneOf'].every(
-    (keyword) => property[keyword] === undefined || field[keyword] !== undefined,
+/** Which field of a form a property is; one that needs more than its kind allows is none. */
+function fieldKind(type: string, property: Record<string, unknown>): FieldKind | undefined {
+  const { enum: choices, oneOf, $ref } = property;
+  if ($ref !== undefined) return undefined;
+  if (type === 'array') return isChoiceItems(property['items']) ? 'manyChoices' : undefined;
+  if (type === 'number' || type === 'integer' || type === 'boolean') {
+    return type === 'boolean' ? 'boolean' : 'number';
+  }
+  if (type !== 'string' || (choices !== undefined && oneOf !== undefined)) return undefined;
+  if (choices !== undefined) return isNames(choices) ? 'choice' : undefined;
+  if (oneOf !== undefined) return isTitledChoices(oneOf) ? 'titledChoice' : undefined;
+  return 'text';
+}
+
+/** A choice as a form holds it: its value and its title. */
+function keptValue(keyword: string, value: Json): Json {
+  if (keyword === 'oneOf') return titledChoices(value);
+  if (keyword !== 'items' || !isObject(value)) return value;
+  return value['anyOf'] === undefined
+    ? { type: 'string', enum: value['enum'] as Json }
+    : { anyOf: titledChoices(value['anyOf']) };
+}
+
+function titledChoices(choices: Json | undefined): Json {
+  return (Array.isArray(choices) ? choices : []).flatMap((choice) =>
+    isObject(choice) ? [{ const: choice['const'] as Json, title: choice['title'] as Json }] : [],
   );
 }
 

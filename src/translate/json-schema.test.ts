@@ -145,6 +145,23 @@ describe('the schema validator', () => {
     ]);
   });
 
+  it('names one mistake of a value that could have millions', () => {
+    const schema = { type: 'array', items: { type: 'string' } };
+    const numbers = Array.from({ length: 500_000 }, () => 0);
+    expect(new SchemaValidator().check(schema, numbers)).toEqual({
+      ok: false,
+      problems: [{ field: '0', message: 'must be string' }],
+    });
+    const few = new SchemaValidator().check(schema, [0, 'a', 0]);
+    expect(few).toEqual({
+      ok: false,
+      problems: [
+        { field: '0', message: 'must be string' },
+        { field: '2', message: 'must be string' },
+      ],
+    });
+  });
+
   it('does not fail on a value that is nested deeper than the stack', () => {
     const schema = {
       $defs: { n: { type: 'object', properties: { n: { $ref: '#/$defs/n' } } } },

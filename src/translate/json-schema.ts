@@ -23,7 +23,8 @@ export interface SchemaProblem {
 export type SchemaVerdict =
   { ok: true; unchecked?: string } | { ok: false; problems: SchemaProblem[] };
 
-type Compiled = { validate: ValidateFunction } | { unusable: string };
+/** `first` stops at the first mistake; `all` goes on, and is only made when it is needed. */
+type Compiled = { first: ValidateFunction; all: () => ValidateFunction } | { unusable: string };
 
 /** How many mistakes are named at most. */
 const maxProblems = 10;
@@ -44,16 +45,18 @@ export class SchemaValidator {
   check(schema: JsonObject, value: unknown): SchemaVerdict {
     const compiled = this.#compile(schema);
     if ('unusable' in compiled) return { ok: true, unchecked: compiled.unusable };
-    const { validate } = compiled;
     try {
-      if (validate(value)) return { ok: true };
+      if (compiled.first(value)) return { ok: true };
+      // A large value could have millions of mistakes: there the first one has to do.
+      const validate = isLarge(value) ? compiled.first : compiled.all();
+      validate(value);
+      return { ok: false, problems: problemsFrom(validate.errors ?? []) };
     } catch (error) {
       if (error instanceof RangeError) {
         return { ok: false, problems: [{ field: '', message: 'is nested too deeply' }] };
       }
       throw error;
     }
-    return { ok: false, problems: problemsFrom(validate.errors ?? []) };
   }
 
   #compile(schema: JsonObject): Compiled {
@@ -80,8 +83,11 @@ export class SchemaValidator {
       if (meta.validateSchema(body) !== true) {
         return { unusable: `The schema is not valid: ${meta.errorsText(meta.errors)}.` };
       }
-      const ajv = newAjv(dialect, { meta: false, validateSchema: false });
-      return { validate: ajv.compile(body) };
+      const options: Options = { meta: false, validateSchema: false };
+      const first = newAjv(dialect, options).compile(body);
+      let all: ValidateFunction | undefined;
+      const lazily = () => (all ??= newAjv(dialect, { ...options, allErrors: true }).compile(body));
+      return { first, all: lazily };
     } catch (error) {
       return { unusable: unusable(error) };
     }
@@ -108,7 +114,6 @@ function dialectOf(uri: unknown): Dialect | undefined {
 function newAjv(dialect: Dialect, options: Options): Ajv {
   const all: Options = {
     strict: false,
-    allErrors: true,
     logger: false,
     code: { regExp: guardedRegExp },
     ...options,
@@ -177,6 +182,20 @@ function unusable(error: unknown): string {
     return 'The schema refers to another document, which is not fetched.';
   }
   return 'The schema could not be compiled.';
+}
+
+/** Whether a value has more members and entries than are worth naming mistakes in. */
+function isLarge(value: unknown): boolean {
+  const waiting: unknown[] = [value];
+  for (let seen = 0; waiting.length > 0; seen += 1) {
+    if (seen + waiting.length > 2000) return true;
+    const next = waiting.pop();
+    if (typeof next !== 'object' || next === null) continue;
+    const members: unknown[] = Array.isArray(next) ? next : Object.values(next);
+    if (members.length > 2000) return true;
+    waiting.push(...members);
+  }
+  return false;
 }
 
 function problemsFrom(errors: readonly ErrorObject[]): SchemaProblem[] {

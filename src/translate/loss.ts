@@ -29,5 +29,5 @@ export function withoutKeys(
   keys: readonly string[],
 ): JsonObject | undefined {
   const rest = Object.entries(metadata ?? {}).filter(([key]) => !keys.includes(key));
-  return rest.length === 0 ? undefined : (Object.fromEntries(rest) as { [key: string]: Json });
+  return rest.length === 0 ? undefined : Object.fromEntries<Json>(rest);
 }

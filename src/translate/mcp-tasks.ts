@@ -17,7 +17,7 @@ import type { McpTaskStatus } from '../model/mcp.ts';
 import type { OpenQuestion } from '../ports/peer.ts';
 import type { TaskView } from '../ports/tasks.ts';
 import { textOfParts } from './content.ts';
-import { describedQuestion } from './describe-question.ts';
+import { describedAnswer, describedQuestions } from './describe-question.ts';
 import { inputRequestFor } from './questions.ts';
 import { toolResultFromTask } from './results.ts';
 import { shortened } from './plain-text.ts';
@@ -112,10 +112,9 @@ function statusMessage(view: TaskView, options: McpTaskOptions): string {
   if (!isInterrupted(state)) return said;
   const unasked = view.questions.filter((question) => !options.canAsk(question));
   if (unasked.length === 0 && view.questions.length > 0) return said;
-  const asked =
-    unasked.map((question) => describedQuestion(question, options)).join('\n\n') || said;
+  const asked = describedQuestions(unasked, options) || said;
   const id = JSON.stringify(view.task.id);
-  return `${asked}\n\nThis client cannot be asked. Answer with the tool answer_task: {"taskId": ${id}, "answer": …}.`;
+  return `${asked}\n\nThis client cannot be asked. Answer with the tool answer_task: {"taskId": ${id}, "answer": …}, where the answer is ${describedAnswer(unasked)}.`;
 }
 
 function askable(view: TaskView, options: McpTaskOptions): OpenQuestion[] {

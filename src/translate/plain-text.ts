@@ -16,6 +16,6 @@ export function plainText(text: string): string {
 /** At most `max` characters, the last one an ellipsis where something was cut. */
 export function shortened(text: string, max: number): string {
   const flat = text.replace(/\s+/g, ' ').trim();
-  const characters = [...flat];
+  const characters = Array.from(flat);
   return characters.length <= max ? flat : `${characters.slice(0, max - 1).join('')}…`;
 }

@@ -1,3 +1,4 @@
+import { ElicitRequestFormParamsSchema } from '@modelcontextprotocol/sdk/types.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Message, TaskStatus } from '../model/a2a.ts';
@@ -120,7 +121,7 @@ describe('responses', () => {
     'that no client may give are refused: %j',
     (given) => {
       expect(() =>
-        responsesFromMessage(messageFromResponses({ q1: given as Json }, 'm'), [form('q1')]),
+        responsesFromMessage(messageFromResponses({ q1: given }, 'm'), [form('q1')]),
       ).toThrow(expect.objectContaining({ code: 'invalid-params' }));
     },
   );
@@ -244,21 +245,63 @@ describe('questions', () => {
 });
 
 describe('forms', () => {
-  const primitive = /^(string|number|integer|boolean|array)$/;
+  const keywords = fc.record(
+    {
+      type: fc.constantFrom(
+        'string',
+        'number',
+        'integer',
+        'boolean',
+        'array',
+        'object',
+        'null',
+        ['string', 'null'],
+        ['string', 'number'],
+        7,
+      ),
+      title: fc.constantFrom('T', 7),
+      description: fc.constantFrom('D', null),
+      minLength: fc.constantFrom(1, 'x'),
+      maximum: fc.constantFrom(1, null),
+      format: fc.constantFrom('email', 'uuid', 'date-time', 7),
+      pattern: fc.constant('^x'),
+      default: fc.constantFrom('a', 1, true, ['a'], null),
+      enum: fc.constantFrom(['a', 'b'], [1], [], 'a'),
+      enumNames: fc.constantFrom(['A', 'B'], 7),
+      oneOf: fc.constantFrom([{ const: 'a', title: 'A' }], [{ type: 'string' }], []),
+      items: fc.constantFrom(
+        { type: 'string', enum: ['a'] },
+        { anyOf: [{ const: 'a', title: 'A' }] },
+        { type: 'string' },
+        true,
+      ),
+      minItems: fc.constantFrom(1, 'x'),
+      $ref: fc.constant('#/x'),
+    },
+    { requiredKeys: [] },
+  );
+  const anySchema = fc.oneof(
+    json,
+    fc.record({
+      type: fc.constantFrom('object', undefined),
+      properties: fc.dictionary(
+        fc.oneof(fc.string(), fc.constant('__proto__')),
+        fc.oneof(keywords, json),
+      ),
+      required: fc.constantFrom(undefined, [], ['a'], 7),
+      anyOf: fc.constantFrom(undefined, []),
+    }),
+  );
 
-  it('are flat for every schema, and flat ones stay as they are', () => {
+  it('are what an MCP client accepts, without a word that it does not know', () => {
     fc.assert(
-      fc.property(json, fc.dictionary(fc.string(), json), (any, properties) => {
-        for (const schema of [any, { type: 'object', properties }]) {
-          const { schema: flat } = flatForm(schema);
-          expect(flat['type']).toBe('object');
-          for (const field of Object.values(flat['properties'] as { [name: string]: JsonObject })) {
-            expect(String(field['type'])).toMatch(primitive);
-            expect(field['properties']).toBeUndefined();
-          }
-          expect(flatForm(flat)).toEqual({ schema: flat, wrapped: false, loss: [] });
-        }
+      fc.property(anySchema, (schema) => {
+        const { schema: flat, wrapped } = flatForm(JSON.parse(JSON.stringify(schema)));
+        const params = { mode: 'form', message: 'm', requestedSchema: flat };
+        expect(ElicitRequestFormParamsSchema.parse(params)).toEqual(params);
+        expect(wrapped ? flat : flatForm(flat).schema).toEqual(flat);
       }),
+      { numRuns: 500 },
     );
   });
 

@@ -117,7 +117,7 @@ function questionPart(question: PeerQuestion & { key?: string }): Part {
 
 function flagged(params: JsonObject, loss: readonly string[]): JsonObject {
   const meta = isObject(params['_meta']) ? params['_meta'] : undefined;
-  const flaggedMeta = withLoss(meta as JsonObject | undefined, loss);
+  const flaggedMeta = withLoss(meta, loss);
   return flaggedMeta === undefined ? params : { ...params, _meta: flaggedMeta };
 }
 
@@ -246,7 +246,7 @@ function checkedResponse(question: OpenQuestion, response: unknown): JsonObject 
   const answer = answerFromForm(params?.['requestedSchema'], (content ?? {}) as JsonObject);
   if (!isObject(answer))
     throw wrongAnswer(`response/content/${jsonField}`, 'must be a JSON object');
-  return { action, content: answer as JsonObject };
+  return { action, content: answer };
 }
 
 /** The response that a message without `{ key, response }` gives to the one open question. */
@@ -254,10 +254,10 @@ function plainResponse(message: Message, question: OpenQuestion): JsonObject | u
   const { method, params } = question.request;
   const data = message.parts.map((part) => part.data).find((value) => isObject(value));
   const isAction = isObject(data) && isBareResponse(data);
-  if (method !== 'elicitation/create') return isObject(data) ? (data as JsonObject) : undefined;
-  if (isAction) return data as JsonObject;
+  if (method !== 'elicitation/create') return isObject(data) ? data : undefined;
+  if (isAction) return data;
   if (params?.['mode'] === 'url') return { action: 'accept' };
-  if (isObject(data)) return { action: 'accept', content: data as JsonObject };
+  if (isObject(data)) return { action: 'accept', content: data };
   const text = textOfParts(message.parts);
   const field = onlyTextField(params?.['requestedSchema']);
   if (text === '' || field === undefined) return undefined;

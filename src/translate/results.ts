@@ -19,7 +19,7 @@ import type { TaskView } from '../ports/tasks.ts';
 import { artifactUri } from './artifacts.ts';
 import type { FileLink } from './content.ts';
 import { contentFromParts, partsFromContent, textOfParts } from './content.ts';
-import { describedQuestion } from './describe-question.ts';
+import { describedAnswer, describedQuestions } from './describe-question.ts';
 import { isHttpUrl } from './http-url.ts';
 import { lossOf, withLoss, withoutKeys } from './loss.ts';
 import { plainText, shortened } from './plain-text.ts';
@@ -278,15 +278,14 @@ function unrepeated(spoken: ContentBlock[], outputs: readonly ContentBlock[]): C
 }
 
 function needText(view: TaskView, options: AskOptions): string {
-  const asked = view.questions.map((question) => describedQuestion(question, options));
   const said = textOfParts(view.task.status.message?.parts);
-  const opening = asked.length > 0 ? asked.join('\n\n') : said;
+  const opening = describedQuestions(view.questions, options) || said;
   const state = view.task.status.state;
   const id = JSON.stringify(view.task.id);
   const how =
     state === 'TASK_STATE_AUTH_REQUIRED'
       ? `When that is done, call get_task with {"taskId": ${id}}; the task goes on by itself. To refuse, call cancel_task with the same taskId.`
-      : `Answer with answer_task: {"taskId": ${id}, "answer": …}, where the answer is a text, or an object with the fields above. To give up, call cancel_task with the same taskId.`;
+      : `Answer with answer_task: {"taskId": ${id}, "answer": …}, where the answer is ${describedAnswer(view.questions)}. To give up, call cancel_task with the same taskId.`;
   const title =
     state === 'TASK_STATE_AUTH_REQUIRED'
       ? 'The agent needs an authorization before it can go on.'
@@ -297,6 +296,7 @@ function needText(view: TaskView, options: AskOptions): string {
 function askedData(question: TaskView['questions'][number], options: AskOptions): JsonObject {
   const params = question.request.params ?? {};
   const asked: JsonObject = {
+    key: question.key,
     question: typeof params['message'] === 'string' ? params['message'] : '',
   };
   if (isObject(params['requestedSchema'])) asked['schema'] = params['requestedSchema'] as Json;

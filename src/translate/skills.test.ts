@@ -82,7 +82,7 @@ describe('the tools of an agent', () => {
       expect(tool.outputSchema?.['type']).toBe('object');
       const properties = tool.inputSchema['properties'] as { [name: string]: JsonObject };
       for (const property of Object.values(properties)) {
-        expect(String(property['description']).length).toBeGreaterThan(20);
+        expect(property['description']).toMatch(/^[A-Za-z].{20,}\.$/);
       }
     }
   });

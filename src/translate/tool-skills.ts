@@ -185,8 +185,8 @@ function callables(catalogue: Catalogue): Callable[] {
 }
 
 function callableTool(tool: JsonObject): Callable {
-  const name = String(tool['name']);
-  const annotations = isObject(tool['annotations']) ? tool['annotations'] : {};
+  const name = textOf(tool['name']);
+  const annotations = objectOf(tool['annotations']);
   const title = firstText(tool['title'], annotations['title'], name);
   const description = firstText(tool['description'], title);
   const callable: Callable = {
@@ -232,7 +232,7 @@ function resourceCallable(catalogue: Catalogue): Callable | undefined {
 function promptCallable(catalogue: Catalogue): Callable | undefined {
   const { prompts } = catalogue;
   if (prompts.length === 0) return undefined;
-  const names = prompts.map((prompt) => String(prompt['name']));
+  const names = prompts.map((prompt) => textOf(prompt['name']));
   const callable: Callable = {
     id: 'get_prompt',
     title: 'Get a prompt',
@@ -326,7 +326,7 @@ function requiredOf(schema: JsonObject): string[] {
   return Array.isArray(required) ? required.filter((name) => typeof name === 'string') : [];
 }
 
-function tagsOf(annotations: Record<string, unknown>): string[] {
+function tagsOf(annotations: JsonObject): string[] {
   const tags = ['mcp', 'tool'];
   if (annotations['readOnlyHint'] === true) tags.push('read-only');
   else if (annotations['destructiveHint'] === true) tags.push('destructive');
@@ -337,15 +337,15 @@ function tagsOf(annotations: Record<string, unknown>): string[] {
 function described(uri: Json | undefined, entry: JsonObject): string {
   const about = firstText(entry['title'], entry['name'], '');
   const more = firstText(entry['description'], '');
-  return `- ${String(uri)}: ${shortened([about, more].filter((text) => text !== '').join('. '), 160)}`;
+  return `- ${textOf(uri)}: ${shortened([about, more].filter((text) => text !== '').join('. '), 160)}`;
 }
 
 function describedPrompt(prompt: JsonObject): string {
   const args = (Array.isArray(prompt['arguments']) ? prompt['arguments'] : []).flatMap((entry) =>
-    isObject(entry) ? [`${String(entry['name'])}${entry['required'] === true ? '' : '?'}`] : [],
+    isObject(entry) ? [`${textOf(entry['name'])}${entry['required'] === true ? '' : '?'}`] : [],
   );
   const about = shortened(firstText(prompt['description'], prompt['title'], ''), 160);
-  return `- ${String(prompt['name'])}(${args.join(', ')}): ${about}`;
+  return `- ${textOf(prompt['name'])}(${args.join(', ')}): ${about}`;
 }
 
 function capped(lines: readonly string[]): string[] {
@@ -355,7 +355,14 @@ function capped(lines: readonly string[]): string[] {
     : [...lines.slice(0, shown), `… and ${lines.length - shown} more.`];
 }
 
-function firstText(...values: unknown[]): string {
-  const found = values.find((value) => typeof value === 'string' && value !== '');
-  return typeof found === 'string' ? found : '';
+function objectOf(value: Json | undefined): JsonObject {
+  return isObject(value) ? value : {};
+}
+
+function textOf(value: Json | undefined): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function firstText(...values: (Json | undefined)[]): string {
+  return values.map(textOf).find((value) => value !== '') ?? '';
 }

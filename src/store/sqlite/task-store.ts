@@ -185,6 +185,21 @@ export class SqliteTaskStore implements TaskStore {
     const writes = this.#queue;
     if (writes.length === 0 || this.#closed) return;
     this.#queue = [];
+    try {
+      this.#commit(writes);
+    } catch {
+      // One of them is at fault: each gets a transaction of its own, so that only that one fails.
+      for (const write of writes) {
+        try {
+          this.#commit([write]);
+        } catch (error) {
+          write.reject(error);
+        }
+      }
+    }
+  }
+
+  #commit(writes: readonly Write[]): void {
     const started = performance.now();
     const results: unknown[] = [];
     try {
@@ -193,8 +208,7 @@ export class SqliteTaskStore implements TaskStore {
       this.#db.exec('COMMIT');
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-      for (const write of writes) write.reject(error);
-      return;
+      throw error;
     }
     this.#onFlush(writes.length, performance.now() - started);
     for (const [index, write] of writes.entries()) write.resolve(results[index]);

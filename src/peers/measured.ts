@@ -1,0 +1,75 @@
+/**
+ * Counts and times what goes to a peer, whatever connector is behind it: one `peer.call` per
+ * exchange, up to the first sign of life where the answer is a stream of events.
+ */
+import { GatewayError } from '../model/errors.ts';
+import type { EventLog } from '../observe/events.ts';
+import type { PeerEvent } from '../ports/peer.ts';
+import type { ManagedPeer } from './registry.ts';
+
+/** The same peer, with every exchange recorded. */
+export function measured(peer: ManagedPeer, events: EventLog): ManagedPeer {
+  const record = (operation: string, started: number, error?: unknown): void => {
+    const durationMs = performance.now() - started;
+    const code = error instanceof GatewayError ? error.code : 'internal';
+    const outcome = error === undefined ? 'ok' : code;
+    events.emit({ event: 'peer.call', peer: peer.id, operation, outcome, durationMs });
+    if (error !== undefined) {
+      events.emit({ event: 'peer.error', peer: peer.id, operation, code, error });
+    }
+  };
+  const promised = async <T>(operation: string, call: () => Promise<T>): Promise<T> => {
+    const started = performance.now();
+    try {
+      const result = await call();
+      record(operation, started);
+      return result;
+    } catch (error) {
+      record(operation, started, error);
+      throw error;
+    }
+  };
+  const work = {
+    id: peer.id,
+    dedupes: peer.dedupes,
+    start: (...args: Parameters<ManagedPeer['start']>) =>
+      streamed('start', peer.start(...args), record),
+    followUp: (...args: Parameters<ManagedPeer['followUp']>) =>
+      streamed('followUp', peer.followUp(...args), record),
+    resume: (...args: Parameters<ManagedPeer['resume']>) =>
+      streamed('resume', peer.resume(...args), record),
+    cancel: (...args: Parameters<ManagedPeer['cancel']>) =>
+      promised('cancel', () => peer.cancel(...args)),
+    close: () => peer.close(),
+  };
+  if (peer.protocol === 'a2a') {
+    return { ...work, protocol: 'a2a', card: (context) => peer.card(context) };
+  }
+  return {
+    ...work,
+    protocol: 'mcp',
+    catalogue: (context) => peer.catalogue(context),
+    request: (method, params, context, onNotification) =>
+      promised(method, () => peer.request(method, params, context, onNotification)),
+    changes: (filter, context) => peer.changes(filter, context),
+  };
+}
+
+async function* streamed(
+  operation: string,
+  source: AsyncIterable<PeerEvent>,
+  record: (operation: string, started: number, error?: unknown) => void,
+): AsyncGenerator<PeerEvent> {
+  const started = performance.now();
+  let heard = false;
+  try {
+    for await (const event of source) {
+      if (!heard) record(operation, started);
+      heard = true;
+      yield event;
+    }
+  } catch (error) {
+    if (!heard) record(operation, started, error);
+    throw error;
+  }
+}
