@@ -171,5 +171,5 @@ async function complete(
 /** The value of the other variable, which a client may send along. */
 function chosenTask(params: JsonObject): Json | undefined {
   const { arguments: given } = objectParam(params, 'context');
-  return isObject(given) ? (given as JsonObject)['task'] : undefined;
+  return isObject(given) ? given['task'] : undefined;
 }

@@ -9,9 +9,9 @@ import { isObject } from '../model/json.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { InputRequest } from '../model/mcp.ts';
 import type { OpenQuestion, Peer } from '../ports/peer.ts';
-import type { TaskView } from '../ports/tasks.ts';
+import type { TaskHandle, TaskView } from '../ports/tasks.ts';
 import { inputRequestFor } from '../translate/questions.ts';
-import type { CallContext, FaceServices } from './call-context.ts';
+import type { Ask, CallContext, FaceServices } from './call-context.ts';
 import { canAnswer, capabilityFor, isUrlRequest } from './client-features.ts';
 import type { ConnectLinks } from './connect-links.ts';
 import { sealState } from './request-state.ts';
@@ -51,7 +51,10 @@ export function canAskAll(shown: readonly ShownQuestion[], call: CallContext): b
 }
 
 /** The failure of a request whose peer asks what the client did not declare. */
-export function missingCapability(requests: readonly InputRequest[], call: CallContext): GatewayError {
+export function missingCapability(
+  requests: readonly InputRequest[],
+  call: CallContext,
+): GatewayError {
   const missing = requests.find((request) => !canAnswer(call.features, request));
   return new GatewayError(
     'capability-required',
@@ -86,23 +89,48 @@ export function requestObject(request: InputRequest): JsonObject {
     : { method: request.method, params: request.params };
 }
 
-/** Asks everything at once on a legacy session. A client that answers with an error cancels. */
+/**
+ * Asks everything at once on a legacy session. A client that answers with an error cancels.
+ * Undefined when the work went on by itself meanwhile: the questions are taken back.
+ */
 export async function askAll(
   shown: readonly ShownQuestion[],
-  ask: (request: InputRequest) => Promise<JsonObject>,
-): Promise<JsonObject> {
-  const answers = await Promise.all(
-    shown.map(async ({ question, request }) => [question.key, await answerOf(request, ask)] as const),
+  ask: Ask,
+  handle: TaskHandle,
+  afterSeq: number,
+): Promise<JsonObject | undefined> {
+  const over = new AbortController();
+  const moved = movedOn(handle, afterSeq, over.signal);
+  const asked = Promise.all(
+    shown.map(async ({ question, request }) => {
+      return [question.key, await answerOf(request, ask, over.signal)] as const;
+    }),
   );
-  return Object.fromEntries(answers);
+  try {
+    const answers = await Promise.race([asked, moved]);
+    return answers === undefined ? undefined : Object.fromEntries(answers);
+  } finally {
+    over.abort();
+    asked.catch(() => undefined);
+  }
 }
 
-async function answerOf(
-  request: InputRequest,
-  ask: (request: InputRequest) => Promise<JsonObject>,
-): Promise<JsonObject> {
+/** Resolves when the task is no longer where it asked. */
+async function movedOn(
+  handle: TaskHandle,
+  afterSeq: number,
+  signal: AbortSignal,
+): Promise<undefined> {
+  for await (const { event } of handle.events(afterSeq, signal)) {
+    if (event.kind === 'status') return undefined;
+  }
+  // The events end with the task, or because nobody waits any more.
+  return undefined;
+}
+
+async function answerOf(request: InputRequest, ask: Ask, signal: AbortSignal): Promise<JsonObject> {
   try {
-    return await ask(request);
+    return await ask(request, signal);
   } catch (error) {
     if (request.method === 'elicitation/create' && !isAbort(error)) return { action: 'cancel' };
     throw error;
@@ -128,8 +156,8 @@ export function usableAnswers(
   for (const { question, request } of shown) {
     const response = responses[question.key];
     if (!isObject(response)) continue;
-    if (answerProblem(response as JsonObject, request, peer, services) === undefined) {
-      usable[question.key] = response as JsonObject;
+    if (answerProblem(response, request, peer, services) === undefined) {
+      usable[question.key] = response;
     }
   }
   return usable;
@@ -151,7 +179,7 @@ export function answerProblem(
   if (action !== 'accept' || peer.protocol === 'mcp' || isUrlRequest(request)) return undefined;
   const schema = request.params?.['requestedSchema'];
   if (!isObject(schema)) return undefined;
-  const checked = services.schemas.check(schema as JsonObject, response['content'] ?? {});
+  const checked = services.schemas.check(schema, response['content'] ?? {});
   if (checked.ok) return undefined;
   return checked.problems.map(({ field, message }) => `${field}: ${message}`).join('; ');
 }
@@ -164,13 +192,14 @@ export function answerProblem(
 function inDialect(request: InputRequest, key: string, call: CallContext): InputRequest {
   if (!isUrlRequest(request) || call.session === undefined) return request;
   const { url, message, elicitationId } = request.params ?? {};
+  const lines = [message, 'Open this URL, then accept:', url];
   if (call.dialect.urlElicitation) {
     return { ...request, params: { ...request.params, elicitationId: elicitationId ?? key } };
   }
   return {
     method: request.method,
     params: {
-      message: `${String(message)}\n\nOpen this URL, then accept: ${String(url)}`,
+      message: lines.filter((line) => typeof line === 'string').join('\n'),
       requestedSchema: { type: 'object', properties: {} },
     },
   };

@@ -19,7 +19,11 @@ const ttlOf: Readonly<Record<string, number>> = {
 };
 
 /** A complete result with the hints that its method must carry. */
-export function withCachingHints(method: string, params: JsonObject, result: JsonObject): JsonObject {
+export function withCachingHints(
+  method: string,
+  params: JsonObject,
+  result: JsonObject,
+): JsonObject {
   const ttlMs = ttlOf[method];
   if (ttlMs === undefined || result['resultType'] !== 'complete') return result;
   // What came of a retry depends on more than the request that a cache would know.

@@ -53,12 +53,18 @@ export interface FaceServices {
   log: McpFaceLog;
 }
 
+/** Asks the client one thing. */
+export type Ask = (request: InputRequest, signal?: AbortSignal) => Promise<JsonObject>;
+
 /** How a client can be asked for something in the middle of a call. */
 export type Asking =
   /** It repeats the request with the answers. */
   | { kind: 'retry' }
-  /** It is sent a request of ours, and answers it. Rejects when it answers with an error. */
-  | { kind: 'request'; ask(request: InputRequest): Promise<JsonObject> }
+  /**
+   * It is sent a request of ours, and answers it. Rejects when it answers with an error. The
+   * signal takes the request back.
+   */
+  | { kind: 'request'; ask: Ask }
   /** Not on this connection. */
   | { kind: 'never' };
 

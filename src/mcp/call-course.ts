@@ -8,7 +8,7 @@
 import type { Message } from '../model/a2a.ts';
 import { isTerminal } from '../model/a2a.ts';
 import { GatewayError } from '../model/errors.ts';
-import type { Json, JsonObject } from '../model/json.ts';
+import type { JsonObject } from '../model/json.ts';
 import type { Settled, TaskHandle, TaskView } from '../ports/tasks.ts';
 import { createTaskResult } from '../translate/mcp-tasks.ts';
 import { dismissed, messageFromResponses } from '../translate/questions.ts';
@@ -28,7 +28,7 @@ import {
 import type { ShownQuestion } from './asking.ts';
 import type { AgentTools } from './agent-tools.ts';
 import { peerContext } from './call-context.ts';
-import type { CallContext, FaceServices } from './call-context.ts';
+import type { Ask, CallContext, FaceServices } from './call-context.ts';
 import { forwardSignals } from './call-signals.ts';
 import type { ConnectLinks } from './connect-links.ts';
 import { relay } from './errors.ts';
@@ -42,13 +42,18 @@ export interface CourseServices extends FaceServices {
   links: ConnectLinks;
   agentTools: AgentTools;
   paramHeaders: ParamHeaders;
+  /** Whether the gateway stops: then a closed connection says nothing about its client. */
+  closing(): boolean;
 }
 
 /** A retry waits this long for a user at a URL: clients give a request up after a minute. */
 const longPollMs = 45_000;
 
+/** Where no limit applies: what a timer can count. */
+const longestMs = 2 ** 31 - 1;
+
 /** After an answer, how long a client that follows tasks waits before it is given one. */
-const answerGraceMs = 250;
+const answerGraceMs = 25;
 
 /** A call on its way. */
 export interface CallCourse {
@@ -88,7 +93,7 @@ export async function runCourse(
 function withdrawCall(handle: TaskHandle, call: CallContext, services: CourseServices): void {
   const { task, committed } = handle.view();
   if (!committed) return handle.abandon();
-  if (isTerminal(task.status.state)) return;
+  if (isTerminal(task.status.state) || services.closing()) return;
   services.tasks.cancel(call.principal, handle.id, call.peer.id).catch((error: unknown) => {
     if (error instanceof GatewayError) return;
     services.log.fault(error, { peer: call.peer.id, method: 'tools/call' });
@@ -130,7 +135,9 @@ class Course {
   async #wait(from: CallCourse['from']): Promise<Settled> {
     const { handle } = this.#course;
     const { signal, features } = this.#call;
-    const left = Math.max(this.#until - this.#services.clock(), 0);
+    // A tool of an MCP server takes as long as it would without us in between.
+    const limited = this.#call.peer.protocol === 'a2a' || features.tasks;
+    const left = limited ? Math.max(this.#until - this.#services.clock(), 0) : longestMs;
     switch (from.kind) {
       case 'start':
         return features.tasks
@@ -179,12 +186,23 @@ class Course {
     const shown = shownQuestions(view, this.#call, this.#services);
     if (!canAskAll(shown, this.#call)) return { result: await this.#cannotAsk(shown) };
     const committed = await handle.commit();
-    if (asking.kind === 'request') {
-      const answers = await askAll(shown, asking.ask);
-      return deliver(committed, answers, this.#call, this.#services);
-    }
+    if (asking.kind === 'request') return this.#ask(committed, shown, asking.ask);
     const round = { kept: {}, subject, call: this.#call };
     return { result: inputRequiredResult(committed, shown, round, this.#services) };
+  }
+
+  /** Asks on the session. Work whose client cannot answer is withdrawn. */
+  async #ask(view: TaskView, shown: ShownQuestion[], ask: Ask): Promise<Delivery> {
+    const { handle } = this.#course;
+    let answers: JsonObject | undefined;
+    try {
+      answers = await askAll(shown, ask, handle, view.seq);
+    } catch (error) {
+      withdrawCall(handle, this.#call, this.#services);
+      throw error;
+    }
+    if (answers === undefined) return { seq: view.seq, opened: false };
+    return deliver(view, answers, this.#call, this.#services);
   }
 
   /** An agent's caller gets the question in words; an MCP server's caller lacks a capability. */
@@ -213,20 +231,19 @@ export async function deliver(
 ): Promise<Delivery> {
   const { principal, peer } = call;
   const taskId = view.task.id;
-  const given = answers as Record<string, JsonObject>;
-  if (peer.protocol === 'a2a') {
-    const keys = dismissed(given, view.questions);
-    if (keys.length > 0) {
-      const renewed = await services.tasks.renewQuestions(principal, taskId, peer.id, keys);
-      return { result: needingInput(renewed, services) };
-    }
+  const all = answers as Record<string, JsonObject>;
+  const keys = peer.protocol === 'a2a' ? dismissed(all, view.questions) : [];
+  const given = Object.fromEntries(Object.entries(all).filter(([key]) => !keys.includes(key)));
+  if (keys.length > 0 && Object.keys(given).length === 0) {
+    const renewed = await services.tasks.renewQuestions(principal, taskId, peer.id, keys);
+    return { result: needingInput(renewed, services) };
   }
   const { features, meta, trace } = peerContext(call);
   const { afterSeq } = await services.tasks.followUp({
     principal,
     taskId,
     peerId: peer.id,
-    message: messageFromResponses(given as Record<string, Json>, services.mintId()),
+    message: messageFromResponses(given, services.mintId()),
     features,
     meta,
     trace,

@@ -69,6 +69,6 @@ const serverInfoKey = 'io.modelcontextprotocol/serverInfo';
 async function signed(result: JsonObject, call: CallContext): Promise<JsonObject> {
   if (!call.dialect.tasksExtension || call.peer.protocol !== 'a2a') return result;
   const card = await call.peer.card({ signal: call.signal });
-  const own = isObject(result['_meta']) ? (result['_meta'] as JsonObject) : {};
+  const own = isObject(result['_meta']) ? result['_meta'] : {};
   return { ...result, _meta: { [serverInfoKey]: agentInfo(card), ...own } };
 }

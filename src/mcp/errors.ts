@@ -105,7 +105,7 @@ export function faultOf(thrown: unknown): Fault & { unexpected: boolean; retryAf
 export function relayedError(thrown: GatewayError): RpcError | undefined {
   const rpc = thrown.facts['rpc'];
   if (thrown.code !== 'peer-error' || !isObject(rpc)) return undefined;
-  const { code, message, data } = rpc as JsonObject;
+  const { code, message, data } = rpc;
   if (typeof code !== 'number' || typeof message !== 'string') return undefined;
   return data === undefined ? { code, message } : { code, message, data };
 }

@@ -41,7 +41,7 @@ export interface McpFace {
     peerId: string,
     principal: Principal,
   ): Promise<void>;
-  /** Ends all sessions and subscriptions. */
+  /** Ends all sessions and subscriptions; requests that run may still be answered. */
   close(): Promise<void>;
   /** What is open now. */
   stats(): { sessions: number; subscriptions: number };
@@ -49,11 +49,13 @@ export interface McpFace {
 
 /** Builds the MCP face over the engine and the peers. */
 export function createMcpFace(options: McpFaceOptions): McpFace {
+  let closing = false;
   const services: CourseServices = {
     ...options,
     links: new ConnectLinks(options),
     agentTools: new AgentTools(),
     paramHeaders: new ParamHeaders(),
+    closing: () => closing,
   };
   const revisions = createRevisions(services);
   const modern: ModernServices = { ...services, revision: revisions.modern };
@@ -82,6 +84,7 @@ export function createMcpFace(options: McpFaceOptions): McpFace {
       }
     },
     close: async () => {
+      closing = true;
       listeners.close();
       sessions.close();
     },
@@ -133,7 +136,11 @@ async function post(
   });
   if (inbound.kind === 'reject') {
     const data = isObject(inbound.data) ? (inbound.data as JsonObject) : undefined;
-    return sendFault(res, fault(inbound.code, inbound.httpStatus, inbound.message, data), idOf(body));
+    return sendFault(
+      res,
+      fault(inbound.code, inbound.httpStatus, inbound.message, data),
+      idOf(body),
+    );
   }
   if (inbound.kind === 'legacy') return sessions.serve({ ...incoming, body, trace });
   if (inbound.messageKind === 'notification') {

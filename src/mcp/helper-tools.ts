@@ -20,6 +20,7 @@ import type { CallContext } from './call-context.ts';
 import { isUrlRequest } from './client-features.ts';
 
 type Helper = (
+  taskId: string,
   args: JsonObject,
   call: CallContext,
   services: CourseServices,
@@ -40,9 +41,10 @@ export async function callHelper(
 ): Promise<JsonObject> {
   const helper = helpers[name];
   if (helper === undefined) throw new GatewayError('tool-not-found', `Unknown tool: ${name}`);
-  if (typeof args['taskId'] !== 'string') return errorResult('taskId: must be a string');
+  const { taskId } = args;
+  if (typeof taskId !== 'string') return errorResult('taskId: must be a string');
   try {
-    return await helper(args, call, services);
+    return await helper(taskId, args, call, services);
   } catch (error) {
     if (error instanceof GatewayError) return errorResult(error.message);
     throw error;
@@ -50,11 +52,12 @@ export async function callHelper(
 }
 
 async function getTask(
-  args: JsonObject,
+  taskId: string,
+  _args: JsonObject,
   call: CallContext,
   services: CourseServices,
 ): Promise<JsonObject> {
-  const handle = await openTask(args, call, services);
+  const handle = await services.tasks.open(call.principal, taskId, call.peer.id);
   // A model that asks again and again is slowed down to the polling interval.
   const timeoutMs = services.limits.pollIntervalMs;
   await handle.settled({ timeoutMs, signal: call.signal });
@@ -62,12 +65,12 @@ async function getTask(
 }
 
 async function cancelTask(
-  args: JsonObject,
+  taskId: string,
+  _args: JsonObject,
   call: CallContext,
   services: CourseServices,
 ): Promise<JsonObject> {
   const { principal, peer } = call;
-  const taskId = String(args['taskId']);
   const view = await services.tasks.cancel(principal, taskId, peer.id);
   const ended = isTerminal(view.task.status.state);
   const text = ended
@@ -79,6 +82,7 @@ async function cancelTask(
 }
 
 async function answerTask(
+  taskId: string,
   args: JsonObject,
   call: CallContext,
   services: CourseServices,
@@ -87,9 +91,9 @@ async function answerTask(
   if (typeof answer !== 'string' && !isObject(answer)) {
     return errorResult('answer: must be a text, or an object with the fields that are asked for');
   }
-  const handle = await openTask(args, call, services);
+  const handle = await services.tasks.open(call.principal, taskId, call.peer.id);
   const view = handle.view();
-  const made = messageFor(answer as Json, view, call, services);
+  const made = messageFor(answer, view, call, services);
   if ('problem' in made) return errorResult(`The answer is not valid: ${made.problem}`);
   const { features, meta, trace } = peerContext(call);
   const followed = await services.tasks.followUp({
@@ -107,14 +111,6 @@ async function answerTask(
     afterSeq: followed.afterSeq,
   });
   return standing(followed.handle, call, services);
-}
-
-function openTask(
-  args: JsonObject,
-  call: CallContext,
-  services: CourseServices,
-): Promise<TaskHandle> {
-  return services.tasks.open(call.principal, String(args['taskId']), call.peer.id);
 }
 
 /** How a task stands, as a complete result. */
@@ -145,17 +141,13 @@ function messageFor(
     const response = responses[question.key];
     if (!isObject(response)) continue;
     const request = requestOf(question, view, services);
-    const problem = answerProblem(response as JsonObject, request, call.peer, services);
+    const problem = answerProblem(response, request, call.peer, services);
     if (problem !== undefined) return { problem };
   }
   return { message: messageFromResponses(responses, services.mintId()) };
 }
 
-function requestOf(
-  question: OpenQuestion,
-  view: TaskView,
-  services: CourseServices,
-): InputRequest {
+function requestOf(question: OpenQuestion, view: TaskView, services: CourseServices): InputRequest {
   return inputRequestFor(question, { connectUrl: services.links.url(view, question.key) });
 }
 
@@ -166,9 +158,9 @@ function responsesFor(
 ): Record<string, Json> | undefined {
   const [only, ...others] = questions;
   if (only === undefined) return undefined;
-  if (others.length > 0) return isObject(answer) ? byKey(answer as JsonObject, questions) : undefined;
+  if (others.length > 0) return isObject(answer) ? byKey(answer, questions) : undefined;
   if (only.request.method !== 'elicitation/create') {
-    return isObject(answer) ? { [only.key]: answer as JsonObject } : undefined;
+    return isObject(answer) ? { [only.key]: answer } : undefined;
   }
   const content = contentOf(answer, only);
   return content === undefined ? undefined : { [only.key]: { action: 'accept', content } };
@@ -192,7 +184,7 @@ function byKey(
 /** The content of a form: an object as it is; a text goes into the only text field. */
 function contentOf(answer: Json, question: OpenQuestion): JsonObject | undefined {
   if (isUrlRequest(question.request)) return {};
-  if (isObject(answer)) return answer as JsonObject;
+  if (isObject(answer)) return answer;
   if (typeof answer !== 'string') return undefined;
   const schema = question.request.params?.['requestedSchema'];
   const properties = isObject(schema) && isObject(schema['properties']) ? schema['properties'] : {};

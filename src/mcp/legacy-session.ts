@@ -31,7 +31,7 @@ export interface SessionFacts {
 
 interface Waiting {
   resolve(result: JsonObject): void;
-  reject(error: unknown): void;
+  reject(error: Error): void;
 }
 
 /** How many finished streams a session remembers for a client that comes back. */
@@ -49,10 +49,7 @@ export class LegacySession {
   #asked = 0;
   #usedAt: number;
 
-  constructor(
-    facts: SessionFacts,
-    services: Pick<CourseServices, 'limits' | 'clock' | 'mintId'>,
-  ) {
+  constructor(facts: SessionFacts, services: Pick<CourseServices, 'limits' | 'clock' | 'mintId'>) {
     this.facts = facts;
     this.#services = services;
     this.#usedAt = services.clock();
@@ -129,10 +126,11 @@ export class LegacySession {
 
   /** Takes an answer of the client to one of our questions. */
   answered(message: JsonObject): void {
-    const waiting = this.#waiting.get(String(message['id']));
+    const { id } = message;
+    const waiting = typeof id === 'string' ? this.#waiting.get(id) : undefined;
     if (waiting === undefined) return;
     const { result, error } = message;
-    if (isObject(result)) return waiting.resolve(result as JsonObject);
+    if (isObject(result)) return waiting.resolve(result);
     const said = isObject(error) ? error['message'] : undefined;
     const text = typeof said === 'string' ? said : 'no result';
     waiting.reject(new GatewayError('invalid-params', `The client could not answer: ${text}`));
@@ -153,6 +151,12 @@ export class LegacySession {
     const { streamQueueBytes, keepAliveMs } = this.#services.limits;
     const headers = { 'mcp-session-id': this.facts.id };
     return new EventStream(res, { queueBytes: streamQueueBytes, keepAliveMs, headers });
+  }
+
+  /** The gateway stops: nothing new is told, but requests that run keep their streams. */
+  retire(): void {
+    this.#ended.abort();
+    this.standalone.close();
   }
 
   /** Ends the session: what runs is cancelled, streams are closed. */

@@ -85,10 +85,11 @@ export class LegacySessions {
     }
   }
 
-  /** Ends every session. */
+  /** Ends every session; what runs may still be answered. */
   close(): void {
     clearInterval(this.#sweeper);
-    for (const { session } of [...this.#sessions.values()]) this.#end(session, 'closed');
+    for (const { session } of this.#sessions.values()) session.retire();
+    this.#sessions.clear();
   }
 
   #refusedPost(req: IncomingMessage): string | undefined {
@@ -119,7 +120,10 @@ export class LegacySessions {
       const call = this.#context(held, meta, held.session.signal);
       const introduction = await introduce(call);
       this.#sessions.set(facts.id, held);
-      this.#services.log.event('mcp.session.opened', { peer: peer.id, revision: revision.revision });
+      this.#services.log.event('mcp.session.opened', {
+        peer: peer.id,
+        revision: revision.revision,
+      });
       const { serverInfo, instructions } = introduction;
       const result = {
         protocolVersion: revision.revision,
@@ -257,7 +261,7 @@ export class LegacySessions {
 
   #sweep(): void {
     const before = this.#services.clock() - this.#services.limits.sessionIdleMs;
-    for (const { session } of [...this.#sessions.values()]) {
+    for (const { session } of this.#sessions.values()) {
       const since = session.idleSince;
       if (since !== undefined && since < before) this.#end(session, 'expired');
     }
@@ -278,7 +282,10 @@ function askingOn(
   if (exchange === undefined || !exchange.mayStream) return { kind: 'never' };
   return {
     kind: 'request',
-    ask: (request) => session.ask(request, exchange.stream(), signal),
+    ask: (request, over) => {
+      const until = over === undefined ? signal : AbortSignal.any([signal, over]);
+      return session.ask(request, exchange.stream(), until);
+    },
   };
 }
 
@@ -295,4 +302,3 @@ function isInitialize(body: unknown): body is RpcRequest {
 function refuse(res: ServerResponse, status: number, message: string, id?: RpcId): void {
   sendFault(res, fault(rpcCode.invalidRequest, status, message), id ?? null);
 }
-

@@ -100,7 +100,11 @@ export class Listeners {
         this.#services.log.fault(error, { peer: call.peer.id, method: 'subscriptions/listen' });
       });
     for (const handle of honoured.tasks) {
-      run(feedTask(handle, call, this.#services, (task) => subscription.send('notifications/tasks', task)));
+      run(
+        feedTask(handle, call, this.#services, (task) =>
+          subscription.send('notifications/tasks', task),
+        ),
+      );
     }
     const { tools, prompts, resources, uris } = honoured;
     if (call.peer.protocol !== 'mcp' || !(tools || prompts || resources || uris.length > 0)) return;
@@ -197,7 +201,7 @@ function names(filter: JsonObject, field: string): string[] {
       { facts: { field: `notifications.${field}` } },
     );
   }
-  return [...new Set(value as string[])];
+  return [...new Set(value)];
 }
 
 /** Sends a task as it is, then at each change of its status. */

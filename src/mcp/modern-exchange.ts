@@ -62,10 +62,7 @@ export function headerFault(request: ModernRequest): Fault | undefined {
 }
 
 /** Serves one modern request to its end. */
-export async function serveModern(
-  request: ModernRequest,
-  services: ModernServices,
-): Promise<void> {
+export async function serveModern(request: ModernRequest, services: ModernServices): Promise<void> {
   const { res, message } = request;
   const refused = headerFault(request);
   if (refused !== undefined) return sendFault(res, refused, message.id);
@@ -200,7 +197,7 @@ export function requireStream(exchange: ModernExchange): void {
 /** Whether a value is an object, for filters in parameters. */
 export function filterOf(params: JsonObject): JsonObject {
   const filter = params['notifications'];
-  if (isObject(filter)) return filter as JsonObject;
+  if (isObject(filter)) return filter;
   throw new GatewayError('invalid-params', '"notifications" must be an object', {
     facts: { field: 'notifications' },
   });

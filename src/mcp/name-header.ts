@@ -34,9 +34,7 @@ export function nameHeaderFault(
   }
   const named = typeof header === 'string' ? decodeHeader(header) : undefined;
   if (named === undefined) return mismatch('Mcp-Name is not a valid header value');
-  return named === value
-    ? undefined
-    : mismatch(`Mcp-Name names ${named}, the body names ${value}`);
+  return named === value ? undefined : mismatch(`Mcp-Name names ${named}, the body names ${value}`);
 }
 
 function mismatch(detail: string): Fault {

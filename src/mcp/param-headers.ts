@@ -4,7 +4,7 @@
  *
  * Spec: MCP 2026-07-28 basic/transports/streamable-http, "Server Behavior for Custom Headers"
  */
-import { GatewayError } from '../model/errors.ts';
+import type { GatewayError } from '../model/errors.ts';
 import { isObject } from '../model/json.ts';
 import type { Json, JsonObject } from '../model/json.ts';
 import type { CallContext } from './call-context.ts';
@@ -77,12 +77,12 @@ function disagreement(value: Json | undefined, raw: string | undefined): string 
 function collect(schema: Json | undefined, path: string[]): Mirrored[] {
   const properties = isObject(schema) ? schema['properties'] : undefined;
   if (!isObject(properties)) return [];
-  return Object.entries(properties as JsonObject).flatMap(([name, property]) => {
+  return Object.entries(properties).flatMap(([name, property]) => {
     if (!isObject(property)) return [];
     const here = [...path, name];
     const header = property['x-mcp-header'];
     const own = typeof header === 'string' ? [{ path: here, header: `Mcp-Param-${header}` }] : [];
-    return [...own, ...collect(property as JsonObject, here)];
+    return [...own, ...collect(property, here)];
   });
 }
 
@@ -90,7 +90,7 @@ function valueAt(args: JsonObject, path: string[]): Json | undefined {
   let value: Json | undefined = args;
   for (const name of path) {
     if (!isObject(value) || !Object.hasOwn(value, name)) return undefined;
-    value = (value as JsonObject)[name];
+    value = value[name];
   }
   return value;
 }

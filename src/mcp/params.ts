@@ -14,7 +14,7 @@ export function stringParam(params: JsonObject, field: string): string {
 export function objectParam(params: JsonObject, field: string): JsonObject {
   const value = params[field];
   if (value === undefined) return {};
-  if (isObject(value)) return value as JsonObject;
+  if (isObject(value)) return value;
   throw wrong(field, 'an object');
 }
 

@@ -12,7 +12,7 @@ import type { Catalogue, ToolPeer } from '../ports/peer.ts';
 import { missingCapability, requestObject } from './asking.ts';
 import type { CourseServices } from './call-course.ts';
 import { peerContext } from './call-context.ts';
-import type { CallContext, MethodHandler, MethodTable } from './call-context.ts';
+import type { Ask, CallContext, MethodHandler, MethodTable } from './call-context.ts';
 import { ProgressReport, forwardNotification } from './call-signals.ts';
 import { canAnswer } from './client-features.ts';
 import { refuseCursor, stringParam } from './params.ts';
@@ -90,7 +90,8 @@ function rounds(
         (request) => !canAnswer(call.features, request),
       );
       if (refused.length > 0) throw missingCapability(refused, call);
-      if (call.asking.kind !== 'request') return wrapped(result, requests, { subject, call }, services);
+      if (call.asking.kind !== 'request')
+        return wrapped(result, requests, { subject, call }, services);
       sent = await answered(params, result, requests, call.asking.ask);
     }
     throw new GatewayError('peer-protocol', 'The server asks for input without an end.');
@@ -138,7 +139,7 @@ async function answered(
   params: JsonObject,
   result: JsonObject,
   requests: Record<string, InputRequest>,
-  ask: (request: InputRequest) => Promise<JsonObject>,
+  ask: Ask,
 ): Promise<JsonObject> {
   const { requestState } = result;
   const responses = await Promise.all(

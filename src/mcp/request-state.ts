@@ -49,7 +49,7 @@ export function openState(
         'request. Repeat the request without it.',
     );
   }
-  return state as JsonObject;
+  return state;
 }
 
 /** The responses of a retry. Throws `invalid-params` where they are not an object. */
@@ -61,7 +61,7 @@ export function inputResponsesOf(params: JsonObject): JsonObject {
       facts: { field: 'inputResponses' },
     });
   }
-  return responses as JsonObject;
+  return responses;
 }
 
 function binding(subject: StateSubject, call: CallContext): string {

@@ -79,10 +79,7 @@ export function createRevisions(services: CourseServices): Revisions {
     mirrorsHeaders: false,
     primesStreams: true,
     resourceNotFound: rpcCode.legacyResourceNotFound,
-    handler: lookup(
-      { ...session, ...agents, ...legacyTasks },
-      { ...legacyRelays, ...legacyTasks },
-    ),
+    handler: lookup({ ...session, ...agents, ...legacyTasks }, { ...legacyRelays, ...legacyTasks }),
     finish: (_method, _params, result) => withoutModernMembers(result),
     finishError: (error) => error,
   };
@@ -106,7 +103,7 @@ const sessionMethods: MethodTable<ToolPeer> = {
   'logging/setLevel': async (params, call) => {
     const level = stringParam(params, 'level');
     if (!isLogLevel(level)) {
-      throw new GatewayError('invalid-params', `"level" is not a log level: ${level}`, {
+      throw new GatewayError('invalid-params', '"level" is not a log level', {
         facts: { field: 'level' },
       });
     }

@@ -16,13 +16,6 @@ export interface RpcRequest {
   params?: JsonObject;
 }
 
-/** A one-way message. */
-export interface RpcNotification {
-  jsonrpc: '2.0';
-  method: string;
-  params?: JsonObject;
-}
-
 /** Answers with a result. */
 export function resultMessage(id: RpcId, result: JsonObject): JsonObject {
   return { jsonrpc: '2.0', id, result };

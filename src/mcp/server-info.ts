@@ -25,7 +25,10 @@ export async function introduce(call: CallContext): Promise<Introduction> {
   const catalogue = await peer.catalogue(peerContext(call));
   return {
     serverInfo: catalogue.serverInfo,
-    capabilities: { ...relayed(catalogue.capabilities), ...taskCapability(dialect, catalogue.capabilities) },
+    capabilities: {
+      ...relayed(catalogue.capabilities),
+      ...taskCapability(dialect, catalogue.capabilities),
+    },
     instructions: catalogue.instructions,
   };
 }
@@ -44,7 +47,7 @@ async function introduceAgent(peer: AgentPeer, call: CallContext<Peer>): Promise
 function relayed(declared: JsonObject): JsonObject {
   const { tasks: _tasks, extensions, ...rest } = declared;
   if (!isObject(extensions)) return rest;
-  const { [tasksExtension]: _own, ...others } = extensions as JsonObject;
+  const { [tasksExtension]: _own, ...others } = extensions;
   return Object.keys(others).length === 0 ? rest : { ...rest, extensions: others };
 }
 
@@ -53,6 +56,6 @@ function taskCapability(dialect: Dialect, declared: JsonObject): JsonObject {
     return { tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } } };
   }
   if (!dialect.tasksExtension) return {};
-  const extensions = isObject(declared['extensions']) ? (declared['extensions'] as JsonObject) : {};
+  const extensions = isObject(declared['extensions']) ? declared['extensions'] : {};
   return { extensions: { ...extensions, [tasksExtension]: {} } };
 }

@@ -8,13 +8,12 @@ import { GatewayError } from '../model/errors.ts';
 import type { JsonObject } from '../model/json.ts';
 import { isObject } from '../model/json.ts';
 import { tasksExtension } from '../model/mcp.ts';
-import type { InputRequest } from '../model/mcp.ts';
 import type { TaskHandle, TaskView } from '../ports/tasks.ts';
 import { legacyTask } from '../translate/mcp-tasks.ts';
 import { answerProblem, askAll, canAskAll, shownQuestions } from './asking.ts';
 import { deliver, finalResult, needingInput } from './call-course.ts';
 import type { CourseServices } from './call-course.ts';
-import type { CallContext, MethodHandler, MethodTable } from './call-context.ts';
+import type { Ask, CallContext, MethodHandler, MethodTable } from './call-context.ts';
 import { objectParam, optionalString, stringParam } from './params.ts';
 import { renderTask, taskOptions } from './task-rendering.ts';
 
@@ -65,7 +64,10 @@ export function legacyTaskMethods(services: CourseServices): MethodTable {
       const taskId = stringParam(params, 'taskId');
       // Spec: MCP 2025-11-25 basic/utilities/tasks, "Task Cancellation" 2 (cancelled, then answered)
       const options = { commitFirst: true };
-      return shown(await services.tasks.cancel(call.principal, taskId, call.peer.id, options), call);
+      return shown(
+        await services.tasks.cancel(call.principal, taskId, call.peer.id, options),
+        call,
+      );
     },
     'tasks/result': (params, call) => blockingResult(params, call, services),
   };
@@ -114,7 +116,7 @@ async function update(
     const response = responses[question.key];
     if (response === undefined) continue;
     const problem = isObject(response)
-      ? answerProblem(response as JsonObject, request, call.peer, services)
+      ? answerProblem(response, request, call.peer, services)
       : 'must be an object';
     if (problem !== undefined) {
       throw new GatewayError('invalid-params', `inputResponses.${question.key}: ${problem}`, {
@@ -168,9 +170,12 @@ async function blockingResult(
       afterSeq = view.seq;
       continue;
     }
-    const ask = (request: InputRequest): Promise<JsonObject> =>
-      asking.ask({ ...request, params: withMeta(request.params ?? {}, related) });
-    const delivered = await deliver(view, await askAll(shown, ask), call, services);
+    const ask: Ask = (request, over) =>
+      asking.ask({ ...request, params: withMeta(request.params ?? {}, related) }, over);
+    afterSeq = view.seq;
+    const answers = await askAll(shown, ask, handle, view.seq);
+    if (answers === undefined) continue;
+    const delivered = await deliver(view, answers, call, services);
     if ('result' in delivered) return withMeta(needingInput(handle.view(), services), related);
     afterSeq = delivered.seq;
   }
@@ -179,5 +184,5 @@ async function blockingResult(
 /** An object with members added to its `_meta`. */
 function withMeta(object: JsonObject, meta: JsonObject): JsonObject {
   const own = object['_meta'];
-  return { ...object, _meta: { ...(isObject(own) ? (own as JsonObject) : {}), ...meta } };
+  return { ...object, _meta: { ...(isObject(own) ? own : {}), ...meta } };
 }

@@ -5,6 +5,7 @@
  * Spec: MCP 2026-07-28 server/tools, "Calling Tools"; MCP 2025-11-25 basic/utilities/tasks
  */
 import { isTerminal } from '../model/a2a.ts';
+import type { Message } from '../model/a2a.ts';
 import { GatewayError } from '../model/errors.ts';
 import type { ErrorCode } from '../model/errors.ts';
 import { isObject } from '../model/json.ts';
@@ -59,22 +60,20 @@ export async function callPeerTool(
 ): Promise<JsonObject> {
   const subject = subjectOf(params);
   const { name, args } = callOf(params);
-  if (params['requestState'] !== undefined) {
-    return asToolResult(call, () => retry(params, subject, call, services));
-  }
   inputResponsesOf(params);
-  const { tools } = await call.peer.catalogue(peerContext(call));
-  const tool = tools.find((candidate) => candidate['name'] === name);
-  if (tool === undefined && isHelper(name)) return callHelper(name, args, call, services);
-  if (tool !== undefined) services.paramHeaders.check(tool, args, call);
-  const message = {
-    messageId: services.mintId(),
-    role: 'ROLE_USER' as const,
-    parts: [{ data: { tool: name, arguments: args } }],
-  };
-  return asToolResult(call, () =>
-    start(params, { message, call: { name, arguments: args } }, call, services),
-  );
+  return asToolResult(call, async () => {
+    if (params['requestState'] !== undefined) return retry(params, subject, call, services);
+    const { tools } = await call.peer.catalogue(peerContext(call));
+    const tool = tools.find((candidate) => candidate['name'] === name);
+    if (tool === undefined && isHelper(name)) return callHelper(name, args, call, services);
+    if (tool !== undefined) services.paramHeaders.check(tool, args, call);
+    const message: Message = {
+      messageId: services.mintId(),
+      role: 'ROLE_USER',
+      parts: [{ data: { tool: name, arguments: args } }],
+    };
+    return start(params, { message, call: { name, arguments: args } }, call, services);
+  });
 }
 
 async function start(
@@ -124,7 +123,11 @@ async function retry(
 ): Promise<JsonObject> {
   const state = openState(params['requestState'] ?? null, subject, call, services);
   const responses = inputResponsesOf(params);
-  const handle = await services.tasks.open(call.principal, String(state['taskId']), call.peer.id);
+  const handle = await services.tasks.open(
+    call.principal,
+    stringParam(state, 'taskId'),
+    call.peer.id,
+  );
   const openedAt = state['openedAt'];
   if (typeof openedAt === 'number') {
     const from = { kind: 'opened' as const, seq: openedAt };
@@ -136,7 +139,12 @@ async function retry(
   if (shown.length === 0) {
     return runCourse({ handle, subject, from: { kind: 'after', seq: 0 } }, call, services);
   }
-  const answers = usableAnswers({ ...objectParam(state, 'answers'), ...responses }, shown, call.peer, services);
+  const answers = usableAnswers(
+    { ...objectParam(state, 'answers'), ...responses },
+    shown,
+    call.peer,
+    services,
+  );
   const missing = shown.filter(({ question }) => !(question.key in answers));
   if (missing.length > 0) {
     if (!canAskAll(missing, call)) return needingInput(view, services);
