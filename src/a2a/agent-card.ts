@@ -118,7 +118,7 @@ function capabilitiesWith(extensions: AgentExtension[]): AgentCard['capabilities
 /** A skill's security names schemes of the peer's own endpoint, which are not ours. */
 function withoutSecurity(skill: AgentSkill): AgentSkill {
   const { securityRequirements: _new, security: _old, ...rest } = skill as AgentSkill & JsonObject;
-  return rest as AgentSkill;
+  return rest;
 }
 
 function orElse<T>(values: T[] | undefined, fallback: T[]): T[] {

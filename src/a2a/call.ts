@@ -26,7 +26,7 @@ export interface CallOptions {
   peerId: string;
   trace?: { traceparent: string; tracestate?: string };
   limits: StreamLimits;
-  onStalled(queuedBytes: number): void;
+  onStalled: (queuedBytes: number) => void;
 }
 
 /** See the file comment. */

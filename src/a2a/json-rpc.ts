@@ -16,7 +16,7 @@ import { callKey } from './call.ts';
 import type { Call } from './call.ts';
 import { a2aFaultOf, internalText } from './errors.ts';
 import { checkSendRequest } from './message-check.ts';
-import { checkContentType, readBody } from './request-body.ts';
+import { checkContentType, parseJson, readBody } from './request-body.ts';
 import { headerOf, versionOf } from './version.ts';
 
 /** Spec: A2A 1.0 §5.3 (method names) */
@@ -140,17 +140,7 @@ export class JsonRpcEndpoint {
 
   async #read(req: IncomingMessage): Promise<RpcRequest> {
     checkContentType(req, ['application/json']);
-    const text = await readBody(req, this.#options.bodyBytes);
-    let body: unknown;
-    try {
-      body = JSON.parse(text);
-    } catch {
-      throw new Refusal(400, {
-        code: A2A_ERROR_CODE.PARSE_ERROR,
-        message: 'The request body is not JSON.',
-      });
-    }
-    return envelopeOf(body);
+    return envelopeOf(parseJson(await readBody(req, this.#options.bodyBytes)));
   }
 
   /** The dialect follows from the method's name; a name that neither knows, from the version. */
@@ -174,17 +164,12 @@ export class JsonRpcEndpoint {
     call: Call,
   ): Promise<void> {
     const named = headerOf(req, 'a2a-extensions');
-    const { params } = request;
-    // The SDK makes a context of its own, without our state, for params with a tenant that the
-    // context does not have.
-    const tenant = typeof params?.['tenant'] === 'string' ? params['tenant'] : undefined;
     const context = new ServerCallContext({
       requestedExtensions: Extensions.parseServiceParameter(
         legacy ? (headerOf(req, 'x-a2a-extensions') ?? named) : named,
       ),
       requestedVersion: legacy ? '0.3' : '1.0',
       state: new Map([[callKey, call]]),
-      ...(tenant !== undefined && { tenant }),
     });
     const handler = legacy ? this.#legacy : this.#current;
     const body: Record<string, unknown> = { ...request };
@@ -199,7 +184,7 @@ export class JsonRpcEndpoint {
       return;
     }
     echo();
-    this.#answer(res, answer as RpcResponse, call);
+    this.#answer(res, answer, call);
   }
 
   #answer(res: ServerResponse, answer: RpcResponse, call: Call): void {

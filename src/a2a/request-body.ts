@@ -1,7 +1,20 @@
 /** Reads the JSON body of a request, never more than the limit. */
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../model/errors.ts';
 import { headerOf } from './version.ts';
+
+const byteOrderMark = '\uFEFF';
+
+/** Writing JSON recurses: some thousand levels end the stack. */
+const maxDepth = 256;
+
+const quote = 0x22;
+const openBracket = 0x5b;
+const backslash = 0x5c;
+const closeBracket = 0x5d;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
 
 /**
  * The body as text, without a byte order mark; empty when there is none.
@@ -10,10 +23,25 @@ import { headerOf } from './version.ts';
 export async function readBody(req: IncomingMessage, limit: number): Promise<string> {
   if (Number(req.headers['content-length'] ?? 0) > limit) throw tooLarge(limit);
   const bytes = await readBytes(req, limit);
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
+  if (!isUtf8(bytes)) {
     throw new GatewayError('invalid-request', 'The request body is not UTF-8.');
+  }
+  const text = bytes.toString('utf8');
+  return text.startsWith(byteOrderMark) ? text.slice(1) : text;
+}
+
+/**
+ * The JSON of a body. Throws `invalid-request` when it is none, and `invalid-params` when it is
+ * nested so deeply that it could not be written again.
+ */
+export function parseJson(text: string): unknown {
+  if (isTooDeep(text)) {
+    throw new GatewayError('invalid-params', `The JSON is nested deeper than ${maxDepth} levels.`);
+  }
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    throw new GatewayError('invalid-request', 'The request body is not JSON.');
   }
 }
 
@@ -52,4 +80,21 @@ function readBytes(req: IncomingMessage, limit: number): Promise<Buffer> {
 
 function tooLarge(limit: number): GatewayError {
   return new GatewayError('too-large', `The request body is larger than ${limit} bytes.`);
+}
+
+function isTooDeep(text: string): boolean {
+  let depth = 0;
+  let inString = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const char = text.charCodeAt(at);
+    if (inString) {
+      if (char === backslash) at += 1;
+      else if (char === quote) inString = false;
+    } else if (char === quote) inString = true;
+    else if (char === openBracket || char === openBrace) {
+      depth += 1;
+      if (depth > maxDepth) return true;
+    } else if (char === closeBracket || char === closeBrace) depth -= 1;
+  }
+  return false;
 }

@@ -24,7 +24,6 @@ import { isTerminal } from '../model/a2a.ts';
 import type { Message } from '../model/a2a.ts';
 import { GatewayError } from '../model/errors.ts';
 import type { MintId } from '../model/ids.ts';
-import type { JsonObject } from '../model/json.ts';
 import { ownerKey } from '../model/principal.ts';
 import type { PeerRegistry } from '../ports/peer.ts';
 import type { Settled, TaskHandle, TaskService, TaskView } from '../ports/tasks.ts';
@@ -232,7 +231,7 @@ export class TaskRequestHandler implements A2ARequestHandler {
       principal,
       peerId,
       message,
-      ...(params.metadata && { metadata: params.metadata as JsonObject }),
+      ...(params.metadata && { metadata: params.metadata }),
       ...(extensions.length > 0 && { extensions }),
       ...(trace && { trace }),
     };

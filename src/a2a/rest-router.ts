@@ -12,13 +12,12 @@ import type { A2ARequestHandler } from '@a2a-js/sdk/server';
 import { restHandler } from '@a2a-js/sdk/server/express';
 import express from 'express';
 import type { ErrorRequestHandler, RequestHandler } from 'express';
-import { GatewayError } from '../model/errors.ts';
 import { isObject } from '../model/json.ts';
 import { callKey } from './call.ts';
 import type { Call } from './call.ts';
 import { a2aFaultOf, internalText, statusBody, statusName } from './errors.ts';
 import { checkSendRequest } from './message-check.ts';
-import { checkContentType, readBody } from './request-body.ts';
+import { checkContentType, parseJson, readBody } from './request-body.ts';
 import { versionOf } from './version.ts';
 import type { A2aVersion } from './version.ts';
 
@@ -84,7 +83,7 @@ export function createRestRoutes(
     try {
       ({ version } = versionOf(req, query));
       const body = await bodyOf(req, options.bodyBytes);
-      if (/\/message:(send|stream)$/.test(path)) {
+      if (req.method === 'POST' && /\/message:(send|stream)$/.test(path)) {
         const legacy = version === '0.3' && path.startsWith('/v1/');
         checkSendRequest(body, legacy ? '0.3-rest' : '1.0');
       }
@@ -109,11 +108,7 @@ async function bodyOf(req: IncomingMessage, limit: number): Promise<unknown> {
   const text = await readBody(req, limit);
   if (text === '') return undefined;
   checkContentType(req, jsonTypes);
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    throw new GatewayError('invalid-request', 'The request body is not JSON.');
-  }
+  return parseJson(text);
 }
 
 /** An error before the SDK's routes, in the shape of the caller's version. */

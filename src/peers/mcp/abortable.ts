@@ -3,6 +3,8 @@
  * ends the wait, not what is waited for.
  */
 export async function abortable<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {
+  // The wait may end before it began; nobody hears of a failure then, and nobody has to.
+  shared.catch(() => undefined);
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
   const abort = (): void => aborted.reject(signal.reason);

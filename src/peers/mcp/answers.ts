@@ -4,12 +4,17 @@
  *
  * Spec: MCP 2026-07-28 client/elicitation "Response Actions"; basic/patterns/mrtr
  */
+import { GatewayError } from '../../model/errors.ts';
 import { isObject, type JsonObject } from '../../model/json.ts';
 import type { ClientFeatures, InputRequest } from '../../model/mcp.ts';
 import type { MintId } from '../../model/ids.ts';
 import type { PeerEvent, PeerFollowUp, PeerQuestion } from '../../ports/peer.ts';
 import type { SchemaValidator } from '../../translate/json-schema.ts';
-import { responsesFromMessage, stateOfQuestions } from '../../translate/questions.ts';
+import {
+  questionStatusParts,
+  responsesFromMessage,
+  stateOfQuestions,
+} from '../../translate/questions.ts';
 import { canAnswer } from './capabilities.ts';
 import { offProtocol } from './faults.ts';
 import { agentMessage } from './results.ts';
@@ -68,11 +73,12 @@ export function isLink(request: InputRequest): boolean {
 /** The status that waits for answers; `problem` says what was wrong with the last ones. */
 export function asking(requests: InputRequests, mintId: MintId, problem?: string): PeerEvent {
   const questions = peerQuestions(requests);
+  const parts = questionStatusParts(questions);
   return {
     kind: 'status',
     state: stateOfQuestions(questions),
     questions,
-    ...(problem !== undefined && { message: agentMessage(mintId, [{ text: problem }]) }),
+    message: agentMessage(mintId, problem === undefined ? parts : [{ text: problem }, ...parts]),
   };
 }
 
@@ -93,9 +99,9 @@ export function collectAnswers(
   turn: PeerFollowUp,
   validator: SchemaValidator,
 ): CollectedAnswers {
-  const { responses } = responsesFromMessage(turn.message, turn.open);
   const answers: JsonObject = { ...known };
   const problems: string[] = [];
+  const responses = readResponses(turn, problems);
   for (const question of turn.open) {
     const response = responses[question.key];
     const peerKey = question.peerKey ?? question.key;
@@ -110,6 +116,17 @@ export function collectAnswers(
   );
   if (Object.keys(remaining).length === 0) return { answers, remaining };
   return { answers, remaining, problem: problemText(problems, remaining) };
+}
+
+/** The responses in a message; what cannot be read as one is a problem, not a failure. */
+function readResponses(turn: PeerFollowUp, problems: string[]): Record<string, JsonObject> {
+  try {
+    return responsesFromMessage(turn.message, turn.open).responses;
+  } catch (error) {
+    if (!(error instanceof GatewayError) || error.code !== 'invalid-params') throw error;
+    problems.push(error.message);
+    return {};
+  }
 }
 
 function problemText(problems: string[], remaining: InputRequests): string {
@@ -139,7 +156,7 @@ function problemsOf(
   if (action !== 'accept') return ['"action" must be accept, decline or cancel.'];
   const schema = request.params?.['requestedSchema'];
   if (isLink(request) || !isObject(schema)) return [];
-  const checked = validator.check(schema as JsonObject, content ?? {});
+  const checked = validator.check(schema, content ?? {});
   if (checked.ok) return [];
   return checked.problems.map(({ field, message }) =>
     field === '' ? `${message}.` : `${field}: ${message}.`,

@@ -1,6 +1,6 @@
 /**
- * What a server offers, in all its pages and with every member that it sent. Kept per principal,
- * for as long as the server allows, until it says that something has changed.
+ * What a server offers, in all its pages and with every member that it sent. Kept per principal and
+ * capabilities, for as long as the server allows, until it says that something has changed.
  *
  * Spec: MCP 2026-07-28 server/utilities/pagination, server/utilities/caching
  */
@@ -11,6 +11,7 @@ import { isObject, type JsonObject } from '../../model/json.ts';
 import { ownerKey } from '../../model/principal.ts';
 import type { Catalogue, PeerContext } from '../../ports/peer.ts';
 import { abortable } from './abortable.ts';
+import { clientCapabilities } from './capabilities.ts';
 import { askServer, type Dialect } from './conversation.ts';
 import { offProtocol, rpcFailed } from './faults.ts';
 import { paramHeaders, type ParamHeader } from './param-headers.ts';
@@ -39,8 +40,14 @@ const maxMembers = 10_000;
 const shortestFreshMs = 1000;
 const longestFreshMs = 5 * 60_000;
 const usualFreshMs = 30_000;
-const maxPrincipals = 500;
+const maxCallers = 500;
 const methodNotFound = -32601;
+
+/** Servers may offer different things to callers that can answer different questions. */
+function keyOf(context: PeerContext): string {
+  const capabilities = clientCapabilities(context.features, 'modern');
+  return `${ownerKey(context.principal)}\n${JSON.stringify(capabilities)}`;
+}
 
 interface Entry {
   known: KnownCatalogue;
@@ -50,7 +57,7 @@ interface Entry {
 /** The catalogues of one server. */
 export class Catalogues {
   readonly #parts: CataloguesParts;
-  readonly #entries = new LRUCache<string, Entry>({ max: maxPrincipals });
+  readonly #entries = new LRUCache<string, Entry>({ max: maxCallers });
   readonly #loading = new Map<string, Promise<KnownCatalogue>>();
   /** Rises with each change, so that a load that began before it is not kept. */
   #epoch = 0;
@@ -61,19 +68,22 @@ export class Catalogues {
 
   /** The catalogue, no older than the server allows. */
   async fresh(context: PeerContext): Promise<KnownCatalogue> {
-    const entry = this.#entries.get(ownerKey(context.principal));
+    const entry = this.#entries.get(keyOf(context));
     if (entry !== undefined && this.#parts.clock() < entry.freshUntil) return entry.known;
     return this.reload(context);
   }
 
-  /** The catalogue as it is known, however old: for what the server checks again anyway. */
+  /** The catalogue as it is known, however old; an old one is renewed meanwhile. */
   async known(context: PeerContext): Promise<KnownCatalogue> {
-    return this.#entries.get(ownerKey(context.principal))?.known ?? this.reload(context);
+    const entry = this.#entries.get(keyOf(context));
+    if (entry === undefined) return this.reload(context);
+    if (this.#parts.clock() >= entry.freshUntil) void this.reload(context).catch(() => undefined);
+    return entry.known;
   }
 
-  /** Asks the server. Callers of one principal that ask at once share the answer. */
+  /** Asks the server. Equal callers that ask at once share the answer. */
   async reload(context: PeerContext): Promise<KnownCatalogue> {
-    const key = ownerKey(context.principal);
+    const key = keyOf(context);
     const running = this.#loading.get(key);
     if (running !== undefined) return abortable(running, context.signal);
     const loading = this.#load(context).finally(() => {
@@ -122,7 +132,7 @@ export class Catalogues {
       resourceTemplates,
     };
     const version = createHash('sha256').update(JSON.stringify(content)).digest('base64url');
-    const key = ownerKey(context.principal);
+    const key = keyOf(context);
     const before = this.#entries.get(key)?.known;
     const known =
       before?.catalogue.version === version
@@ -135,13 +145,10 @@ export class Catalogues {
   }
 
   /** Spec: MCP 2026-07-28 basic/transports/streamable-http: tools with bad header names are out. */
-  #withHeaders(
-    tools: JsonObject[],
-    headers: Map<string, readonly ParamHeader[]>,
-  ): JsonObject[] {
+  #withHeaders(tools: JsonObject[], headers: Map<string, readonly ParamHeader[]>): JsonObject[] {
     return tools.filter(({ name, inputSchema }) => {
       if (typeof name !== 'string' || !isObject(inputSchema)) return true;
-      const scanned = paramHeaders(inputSchema as JsonObject);
+      const scanned = paramHeaders(inputSchema);
       if (!scanned.ok) {
         this.#parts.onDropped(name, scanned.reason);
         return false;

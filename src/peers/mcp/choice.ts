@@ -3,7 +3,7 @@
  * the one that the message names. Arguments that do not fit are a question to an A2A caller, who
  * can correct them; an MCP caller's go to the server, which judges them itself.
  */
-import type { Message } from '../../model/a2a.ts';
+import type { Message, Part } from '../../model/a2a.ts';
 import { isObject, type JsonObject } from '../../model/json.ts';
 import type { MintId } from '../../model/ids.ts';
 import type { Catalogue, PeerContext, PeerEvent, PeerTurn } from '../../ports/peer.ts';
@@ -49,7 +49,7 @@ export function chosenWork(
   switch (chosen.kind) {
     case 'ask':
     case 'unknown':
-      return ask(parts, agentMessage(parts.mintId, chosen.parts), undefined);
+      return { kind: 'ask', events: askWhich(parts.mintId, chosen.parts) };
     case 'read_resource':
       return {
         kind: 'work',
@@ -67,10 +67,8 @@ export function chosenWork(
     case 'tool': {
       const problem = argumentProblem(parts, catalogue, chosen.name, chosen.arguments);
       if (problem !== undefined) {
-        return ask(parts, agentMessage(parts.mintId, [{ text: problem }]), {
-          tool: chosen.name,
-          problem,
-        });
+        const events = askWhich(parts.mintId, [{ text: problem }], chosen.name);
+        return { kind: 'ask', events };
       }
       return { kind: 'work', work: decidedWork(parts, chosen, catalogue, options.context) };
     }
@@ -79,36 +77,14 @@ export function chosenWork(
   }
 }
 
-/** The question of a `choosing` position once more. */
-export function askAgain(
-  parts: ChoiceParts,
-  position: { tool?: string; problem?: string },
-  catalogue: Catalogue,
-): PeerEvent[] {
-  if (position.problem !== undefined) {
-    const text = position.problem;
-    return askEvents(agentMessage(parts.mintId, [{ text }]), position);
-  }
-  const nothing: Message = { messageId: parts.mintId(), role: 'ROLE_USER', parts: [] };
-  const chosen = chooseTool(nothing, catalogue);
-  const options = chosen.kind === 'ask' ? chosen.parts : [{ text: 'Which tool shall be called?' }];
-  return askEvents(agentMessage(parts.mintId, options), undefined);
-}
-
-function ask(
-  _parts: ChoiceParts,
-  message: Message,
-  about: { tool?: string; problem?: string } | undefined,
-): Choice {
-  return { kind: 'ask', events: askEvents(message, about) };
-}
-
-function askEvents(
-  message: Message,
-  about: { tool?: string; problem?: string } | undefined,
-): PeerEvent[] {
+/**
+ * The events that ask which tool is meant, or for better arguments of one. The position keeps the
+ * question as it was asked, so that it can be asked again while the server is away.
+ */
+export function askWhich(mintId: MintId, parts: Part[], tool?: string): PeerEvent[] {
+  const message = agentMessage(mintId, parts);
   return [
-    place({ stage: 'choosing', ...about }),
+    place({ stage: 'choosing', parts, ...(tool !== undefined && { tool }) }),
     { kind: 'status', state: 'TASK_STATE_INPUT_REQUIRED', message },
   ];
 }
@@ -127,7 +103,7 @@ function argumentProblem(
 ): string | undefined {
   const schema = toolNamed(catalogue, name)?.['inputSchema'];
   if (!isObject(schema)) return undefined;
-  const checked = parts.validator.check(schema as JsonObject, args);
+  const checked = parts.validator.check(schema, args);
   if (checked.ok) return undefined;
   const problems = checked.problems.map(({ field, message }) =>
     field === '' ? message : `${field}: ${message}`,

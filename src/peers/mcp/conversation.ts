@@ -39,6 +39,8 @@ export interface ConversationOptions {
   readonly silenceMs: number;
   /** Arguments that travel as headers too (modern tool calls). */
   readonly paramHeaders?: readonly ParamHeader[];
+  /** Whether the server may ask something: its questions elsewhere may belong here. */
+  readonly asks?: boolean;
   /** Asks the server for progress under this token. */
   readonly progressToken?: string;
   /** The task that this conversation is about (2025-11-25), so that questions find it. */

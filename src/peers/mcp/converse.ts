@@ -47,6 +47,7 @@ export async function* begin(
   const conversation = parts.dialect.open(method, params, context, {
     stage,
     silenceMs,
+    asks: true,
     progressToken: callId,
     ...(paramHeaders !== undefined && { paramHeaders }),
     ...(taskId !== undefined && { taskId }),
@@ -106,7 +107,7 @@ export async function* listen(
       const { method, params } = incoming;
       const key = `request-${JSON.stringify(incoming.id)}`;
       call.asked.set(key, { id: incoming.id, request: { method, params } });
-      conversation.held = true;
+      parts.held.hold(callId);
       asked = true;
       yield asking(questionsOf(call), parts.mintId);
       return { kind: 'asked' };
@@ -123,7 +124,9 @@ export async function* listen(
 }
 
 /** The open questions of a call, by the keys that we gave them. */
-export function questionsOf(call: HeldCall): Record<string, { method: string; params?: JsonObject }> {
+export function questionsOf(
+  call: HeldCall,
+): Record<string, { method: string; params?: JsonObject }> {
   return Object.fromEntries([...call.asked].map(([key, { request }]) => [key, request]));
 }
 

@@ -23,6 +23,7 @@ export class Dialects {
   readonly #clock: Clock;
   #current: Dialect | undefined;
   #probedAt = 0;
+  readonly #retired: Dialect[] = [];
   #probing: Promise<Dialect> | undefined;
   #description: { value: ServerDescription; until: number } | undefined;
 
@@ -48,22 +49,37 @@ export class Dialects {
   }
 
   /** A legacy server that failed may be a modern one by now. */
-  recheck(): void {
+  recheck(context: PeerContext): void {
     const old = this.#current;
     if (old?.era !== 'legacy' || this.#clock() - this.#probedAt < legacyRecheckMs) return;
-    this.#current = undefined;
-    void old.close();
+    this.#probedAt = this.#clock();
+    const signal = AbortSignal.timeout(this.#limits.connectMs * 2);
+    void this.#ask({ ...context, signal }).then(
+      (era) => {
+        if (era.kind !== 'modern' || this.#current !== old) return;
+        // Calls that are open in its sessions go on; the sessions end when nobody uses them.
+        this.#retired.push(old);
+        this.#keep(era.description);
+        this.#current = this.#modern();
+      },
+      () => undefined,
+    );
   }
 
   async close(): Promise<void> {
-    await this.#current?.close();
+    const all = this.#current === undefined ? this.#retired : [...this.#retired, this.#current];
+    await Promise.all(all.map((dialect) => dialect.close()));
+  }
+
+  #modern(): Dialect {
+    return new ModernDialect(this.#parts, (asker) => this.#describe(asker));
   }
 
   async #probe(context: PeerContext): Promise<Dialect> {
     const era = await this.#ask(context);
     if (era.kind === 'modern') {
       this.#keep(era.description);
-      this.#current = new ModernDialect(this.#parts, (asker) => this.#describe(asker));
+      this.#current = this.#modern();
     } else this.#current = new LegacyDialect(this.#parts, this.#limits, this.#clock);
     this.#probedAt = this.#clock();
     return this.#current;

@@ -32,12 +32,12 @@ export async function probeEra(
   context: PeerContext,
   silenceMs: number,
 ): Promise<Era> {
-  const { wire, mintId, clientInfo } = parts;
+  const { wire, requestId, clientInfo } = parts;
   const method = 'server/discover';
   try {
     const { outcome } = await ask(
       wire,
-      modernRequest(mintId(), method, {}, context, { clientInfo }),
+      modernRequest(requestId(), method, {}, context, { clientInfo }),
       {
         headers: modernHeaders(method, {}, context),
         signal: context.signal,
@@ -59,8 +59,8 @@ function eraOfError(parts: DialectParts, error: RpcError): Era {
   const { peerId } = parts.wire;
   if (error.code === unsupportedVersion) {
     const supported = isObject(error.data) ? error.data['supported'] : undefined;
-    const offered = Array.isArray(supported) ? supported : [];
-    if (offered.some((revision) => initializeRevisions.includes(String(revision)))) {
+    const offered: unknown[] = Array.isArray(supported) ? supported : [];
+    if (initializeRevisions.some((revision) => offered.includes(revision))) {
       return { kind: 'legacy' };
     }
     throw offProtocol(peerId, 'connect', 'it speaks no protocol revision that the gateway knows');
@@ -78,8 +78,8 @@ export function descriptionOf(result: JsonObject): ServerDescription | undefined
   const info = meta['io.modelcontextprotocol/serverInfo'] ?? result['serverInfo'];
   const { instructions, ttlMs, capabilities } = result;
   return {
-    serverInfo: isObject(info) ? (info as JsonObject) : {},
-    capabilities: isObject(capabilities) ? (capabilities as JsonObject) : {},
+    serverInfo: isObject(info) ? info : {},
+    capabilities: isObject(capabilities) ? capabilities : {},
     revision: modernRevision,
     ...(typeof instructions === 'string' && { instructions }),
     ...(typeof ttlMs === 'number' && { ttlMs }),

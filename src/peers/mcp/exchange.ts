@@ -7,22 +7,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isObject, type JsonObject } from '../../model/json.ts';
 import type { RpcOutcome } from '../../model/mcp.ts';
-import {
-  badStatus,
-  faultOf,
-  offProtocol,
-  SilenceError,
-  unavailable,
-  type Stage,
-} from './faults.ts';
+import { badStatus, faultOf, offProtocol, unavailable, type Stage } from './faults.ts';
+import { isOk, mediaType, send, type HttpReply, type McpEgress } from './http.ts';
 import { messagesFrom, outcomeFrom, type WireMessage } from './messages.ts';
+import { SilenceWatch } from './silence-watch.ts';
 import { EventTooLargeError, serverSentEvents } from './sse.ts';
 
 /** The way to one peer. */
 export interface Wire {
   readonly peerId: string;
   readonly url: string;
-  readonly fetch: typeof fetch;
+  readonly egress: McpEgress;
   readonly credentials?: () => Promise<Record<string, string>>;
   readonly maxBytes: number;
 }
@@ -43,8 +38,8 @@ export interface ExchangeOptions {
   readonly silenceMs: number;
   /** Whether the peer waits for us, so that its silence is fine. */
   readonly held?: () => boolean;
-  /** Hears the reply's headers. */
-  readonly onHeaders?: (headers: Headers) => void;
+  /** Hears of the reply, for its headers. */
+  readonly onReply?: (reply: HttpReply) => void;
   /** Headers of a GET that resumes a broken stream; absent where streams cannot be resumed. */
   readonly resumeHeaders?: () => Record<string, string>;
 }
@@ -56,6 +51,7 @@ export type Incoming =
   | { kind: 'outcome'; outcome: RpcOutcome; status: number };
 
 const resumeAttempts = 5;
+const jsonType = 'application/json';
 
 /** Sends a request and yields what comes back, ending with the outcome. Throws GatewayError. */
 export async function* exchange(
@@ -65,14 +61,13 @@ export async function* exchange(
 ): AsyncGenerator<Incoming, void, undefined> {
   const watch = new SilenceWatch(options);
   try {
-    const response = await post(wire, { jsonrpc: '2.0', ...request }, options.headers, watch);
-    options.onHeaders?.(response.headers);
-    const type = mediaType(response);
-    if (type === 'text/event-stream' && response.ok && response.body !== null) {
-      yield* streamed(wire, request.id, response.body, options, watch);
+    const reply = await post(wire, { jsonrpc: '2.0', ...request }, options.headers, watch);
+    options.onReply?.(reply);
+    if (mediaType(reply) === 'text/event-stream' && isOk(reply.status)) {
+      yield* streamed(wire, request.id, reply, options, watch);
       return;
     }
-    const outcome = await single(wire, request.id, response, options.stage);
+    const outcome = await single(wire, request.id, reply, options.stage);
     watch.stop();
     yield outcome;
   } catch (error) {
@@ -91,9 +86,9 @@ export async function deliver(
 ): Promise<void> {
   const watch = new SilenceWatch(options);
   try {
-    const response = await post(wire, { jsonrpc: '2.0', ...message }, options.headers, watch);
-    await response.body?.cancel();
-    if (!response.ok) throw badStatus(wire.peerId, options.stage, response.status);
+    const reply = await post(wire, { jsonrpc: '2.0', ...message }, options.headers, watch);
+    reply.discard();
+    if (!isOk(reply.status)) throw badStatus(wire.peerId, options.stage, reply.status);
   } catch (error) {
     options.signal.throwIfAborted();
     throw faultOf(wire.peerId, options.stage, watch.reason() ?? error);
@@ -107,19 +102,15 @@ export async function* standalone(
   wire: Wire,
   options: Omit<ExchangeOptions, 'silenceMs'> & { onOpen: (open: boolean) => void },
 ): AsyncGenerator<WireMessage, void, undefined> {
-  const headers = { ...options.headers, accept: 'text/event-stream' };
-  const response = await wire.fetch(wire.url, {
-    headers: { ...headers, ...(await wire.credentials?.()) },
-    signal: options.signal,
-  });
-  if (!response.ok || mediaType(response) !== 'text/event-stream' || response.body === null) {
-    await response.body?.cancel();
+  const reply = await get(wire, options.headers, options.signal);
+  if (!isOk(reply.status) || mediaType(reply) !== 'text/event-stream') {
+    reply.discard();
     options.onOpen(false);
-    if (response.status !== 405) throw badStatus(wire.peerId, 'stream', response.status);
+    if (reply.status !== 405) throw badStatus(wire.peerId, 'stream', reply.status);
     return;
   }
   options.onOpen(true);
-  for await (const event of serverSentEvents(response.body, { maxEventBytes: wire.maxBytes })) {
+  for await (const event of serverSentEvents(reply, { maxEventBytes: wire.maxBytes })) {
     if (event.data !== '') yield* messagesFrom(wire.peerId, 'stream', JSON.parse(event.data));
   }
 }
@@ -143,12 +134,11 @@ async function post(
   message: JsonObject,
   headers: Record<string, string>,
   watch: SilenceWatch,
-): Promise<Response> {
+): Promise<HttpReply> {
   const credentials = await wire.credentials?.();
   watch.alive();
-  const response = await wire.fetch(wire.url, {
-    method: 'POST',
-    redirect: 'error',
+  const request = {
+    method: 'POST' as const,
     headers: {
       ...headers,
       ...credentials,
@@ -157,47 +147,60 @@ async function post(
     },
     body: JSON.stringify(message),
     signal: watch.signal,
-  });
+  };
+  const reply = await send(wire.egress, wire.url, request, wire.maxBytes);
   watch.alive();
-  return response;
+  return reply;
+}
+
+/** Opens an event stream of the server. */
+async function get(
+  wire: Wire,
+  headers: Record<string, string>,
+  signal: AbortSignal,
+): Promise<HttpReply> {
+  const request = {
+    method: 'GET' as const,
+    headers: { ...headers, ...(await wire.credentials?.()), accept: 'text/event-stream' },
+    signal,
+  };
+  return send(wire.egress, wire.url, request, wire.maxBytes);
 }
 
 /** A reply that is one JSON document, or an HTTP error. */
-async function single(wire: Wire, id: string, response: Response, stage: Stage): Promise<Incoming> {
-  const { status } = response;
-  const json = mediaType(response) === 'application/json';
-  if (status === 401 || status === 403 || !json || status === 202) {
-    await response.body?.cancel();
-    if (!response.ok) throw badStatus(wire.peerId, stage, status, retryAfter(response));
+async function single(wire: Wire, id: string, reply: HttpReply, stage: Stage): Promise<Incoming> {
+  const { status } = reply;
+  const ok = isOk(status);
+  if (status === 401 || status === 403 || status === 202 || mediaType(reply) !== jsonType) {
+    reply.discard();
+    if (!ok) throw badStatus(wire.peerId, stage, status, retryAfter(reply));
     throw offProtocol(wire.peerId, stage, 'its answer is neither JSON nor an event stream');
   }
-  const text = await boundedText(wire, response, stage);
+  const text = await reply.text();
   try {
     const message: unknown = JSON.parse(text);
-    const outcome = outcomeFrom(wire.peerId, stage, message, id, !response.ok);
-    if (response.ok || 'error' in outcome) return { kind: 'outcome', outcome, status };
+    const outcome = outcomeFrom(wire.peerId, stage, message, id, !ok);
+    if (ok || 'error' in outcome) return { kind: 'outcome', outcome, status };
   } catch (error) {
-    if (response.ok) throw error;
+    if (ok) throw error;
   }
-  throw badStatus(wire.peerId, stage, status, retryAfter(response));
+  throw badStatus(wire.peerId, stage, status, retryAfter(reply));
 }
 
 async function* streamed(
   wire: Wire,
   id: string,
-  first: ReadableStream<Uint8Array>,
+  first: HttpReply,
   options: ExchangeOptions,
   watch: SilenceWatch,
 ): AsyncGenerator<Incoming, void, undefined> {
-  let body: ReadableStream<Uint8Array> | undefined = first;
+  let reply: HttpReply | undefined = first;
   let lastEventId: string | undefined;
   let retryMs = 500;
   for (let attempt = 0; attempt <= resumeAttempts; attempt += 1) {
     try {
-      if (body === undefined) {
-        body = await resumed(wire, lastEventId ?? '', options, watch);
-      }
-      const events = serverSentEvents(body, {
+      reply ??= await resumed(wire, lastEventId ?? '', options, watch);
+      const events = serverSentEvents(reply, {
         maxEventBytes: wire.maxBytes,
         onBytes: () => watch.alive(),
       });
@@ -227,7 +230,7 @@ async function* streamed(
     }
     // Spec: MCP 2025-11-25 basic/transports "Resumability and Redelivery": only with an event id
     if (lastEventId === undefined || options.resumeHeaders === undefined) break;
-    body = undefined;
+    reply = undefined;
     watch.pause();
     await sleep(retryMs * (attempt + 1), undefined, { signal: watch.signal });
     watch.alive();
@@ -244,88 +247,16 @@ async function resumed(
   lastEventId: string,
   options: ExchangeOptions,
   watch: SilenceWatch,
-): Promise<ReadableStream<Uint8Array>> {
-  const response = await wire.fetch(wire.url, {
-    headers: {
-      ...options.resumeHeaders?.(),
-      ...(await wire.credentials?.()),
-      accept: 'text/event-stream',
-      'last-event-id': lastEventId,
-    },
-    signal: watch.signal,
-  });
+): Promise<HttpReply> {
+  const headers = { ...options.resumeHeaders?.(), 'last-event-id': lastEventId };
+  const reply = await get(wire, headers, watch.signal);
   watch.alive();
-  if (response.ok && mediaType(response) === 'text/event-stream' && response.body !== null) {
-    return response.body;
-  }
-  await response.body?.cancel();
+  if (isOk(reply.status) && mediaType(reply) === 'text/event-stream') return reply;
+  reply.discard();
   throw unavailable(wire.peerId, options.stage);
 }
 
-function mediaType(response: Response): string {
-  return (response.headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
-}
-
-function retryAfter(response: Response): number | undefined {
-  const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
+function retryAfter(reply: HttpReply): number | undefined {
+  const seconds = Number(reply.header('retry-after') ?? Number.NaN);
   return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : undefined;
-}
-
-async function boundedText(wire: Wire, response: Response, stage: Stage): Promise<string> {
-  const declared = Number(response.headers.get('content-length') ?? Number.NaN);
-  if (declared <= wire.maxBytes) return response.text();
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of response.body ?? []) {
-    size += chunk.byteLength;
-    if (size > wire.maxBytes) throw offProtocol(wire.peerId, stage, 'its reply is too large');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-/** Aborts a request when its caller does, or when the peer was silent for too long. */
-class SilenceWatch {
-  readonly #controller = new AbortController();
-  readonly #options: ExchangeOptions;
-  readonly #forward: () => void;
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(options: ExchangeOptions) {
-    this.#options = options;
-    this.#forward = () => this.#controller.abort(options.signal.reason);
-    if (options.signal.aborted) this.#forward();
-    else options.signal.addEventListener('abort', this.#forward, { once: true });
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  /** Restarts the clock: the peer gave a sign of life, or it is its turn now. */
-  alive(): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#expired(), this.#options.silenceMs);
-  }
-
-  /** Stops the clock while nobody waits for the peer. */
-  pause(): void {
-    clearTimeout(this.#timer);
-  }
-
-  /** The silence that ended the request, if that was it. */
-  reason(): SilenceError | undefined {
-    const reason: unknown = this.#controller.signal.reason;
-    return reason instanceof SilenceError ? reason : undefined;
-  }
-
-  #expired(): void {
-    if (this.#options.held?.() === true) this.alive();
-    else this.#controller.abort(new SilenceError(this.#options.silenceMs));
-  }
-
-  stop(): void {
-    clearTimeout(this.#timer);
-    this.#options.signal.removeEventListener('abort', this.#forward);
-  }
 }

@@ -6,6 +6,7 @@ import { GatewayError, isPeerFault } from '../../model/errors.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { RpcError } from '../../model/mcp.ts';
 import { rpcFact } from '../../ports/peer.ts';
+import { ReplyTooLargeError } from './http.ts';
 
 /** What we were doing: where a peer hung or failed. */
 export type Stage = 'connect' | 'call' | 'stream' | 'list' | 'task' | 'request';
@@ -113,6 +114,9 @@ export function faultOf(peerId: string, stage: Stage, error: unknown): unknown {
     return renamed(peerId, stage, error);
   }
   if (error instanceof GatewayError) return error;
+  if (error instanceof ReplyTooLargeError) {
+    return offProtocol(peerId, stage, 'its reply is too large');
+  }
   if (error instanceof SyntaxError) return offProtocol(peerId, stage, 'its answer is not JSON');
   return unavailable(peerId, stage, error);
 }
@@ -140,4 +144,12 @@ function renamed(peerId: string, stage: Stage, error: GatewayError): GatewayErro
     );
   }
   return unavailable(peerId, error.facts['stage'] === 'connect' ? 'connect' : stage, error);
+}
+
+/** Whether a fault may be over soon: the peer is away or slow. */
+export function isPassing(error: unknown): error is GatewayError {
+  return (
+    error instanceof GatewayError &&
+    (error.code === 'peer-unavailable' || error.code === 'peer-timeout')
+  );
 }

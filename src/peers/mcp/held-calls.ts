@@ -2,7 +2,6 @@
  * The calls that this process holds open at one server: so that a later message can answer or
  * cancel them. A restart loses them.
  */
-import type { JsonObject } from '../../model/json.ts';
 import type { InputRequest } from '../../model/mcp.ts';
 import type { Conversation } from './conversation.ts';
 
@@ -23,7 +22,12 @@ export interface HeldCall {
   canceled: boolean;
   /** Whether nobody reads it any more; it can still be cancelled. */
   left: boolean;
+  /** Ends a call whose question nobody answers. */
+  expiry?: NodeJS.Timeout;
 }
+
+/** How long a question may keep a call open. */
+const longestHoldMs = 24 * 3600_000;
 
 /** How long a call that nobody reads can still be cancelled. */
 const cancelableMs = 60_000;
@@ -48,8 +52,22 @@ export class HeldCalls {
     return callId === undefined ? undefined : this.#calls.get(callId);
   }
 
+  /** The server waits for an answer. It is not kept waiting for ever. */
+  hold(callId: string): void {
+    const call = this.#calls.get(callId);
+    if (call === undefined) return;
+    call.conversation.held = true;
+    clearTimeout(call.expiry);
+    call.expiry = setTimeout(() => {
+      void call.conversation.cancel();
+      this.remove(callId);
+    }, longestHoldMs);
+    call.expiry.unref();
+  }
+
   /** The call has ended: nothing of it is kept. */
   remove(callId: string): void {
+    clearTimeout(this.#calls.get(callId)?.expiry);
     this.#calls.get(callId)?.conversation.release();
     this.#calls.delete(callId);
   }
@@ -65,6 +83,6 @@ export class HeldCalls {
 
   /** Ends every call: the process stops. */
   close(): void {
-    for (const callId of [...this.#calls.keys()]) this.remove(callId);
+    for (const callId of this.#calls.keys()) this.remove(callId);
   }
 }

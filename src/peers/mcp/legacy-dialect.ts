@@ -103,7 +103,9 @@ class LegacyConversation implements Conversation, SessionCall {
 
   get session(): SessionName | undefined {
     const id = this.#session?.id;
-    return id === undefined ? undefined : { id, revision: this.#session?.description.revision ?? '' };
+    return id === undefined
+      ? undefined
+      : { id, revision: this.#session?.description.revision ?? '' };
   }
 
   push(message: ServerMessage): void {
@@ -163,19 +165,29 @@ class LegacyConversation implements Conversation, SessionCall {
   /** The request on its stream. A session that the server forgot is made anew, once. */
   async *#converse(): AsyncGenerator<Incoming, void, undefined> {
     for (let attempt = 0; ; attempt += 1) {
-      // A session that is lost took its name with it.
-      const name = attempt === 0 ? this.#opening.options.session : undefined;
-      const session = await this.#sessions.named(name, this.#opening.context);
+      const { session, done } = await this.#place(attempt);
       this.#session = session;
-      session.calls.add(this);
+      if (this.#opening.options.asks === true) session.calls.add(this);
       if (this.taskId !== undefined) session.tasks.add(this.taskId);
       try {
         if (yield* this.#attempt(session, attempt === 0)) return;
       } finally {
         session.calls.delete(this);
+        done();
       }
       await this.#sessions.lost(session);
     }
+  }
+
+  /** The session to speak in. One that was lost took its name with it. */
+  async #place(attempt: number): Promise<{ session: Session; done: () => void }> {
+    const { context, options } = this.#opening;
+    if (attempt === 0 && options.session !== undefined) {
+      const session = await this.#sessions.named(options.session, context);
+      return { session, done: () => undefined };
+    }
+    if (options.asks === true) return this.#sessions.forCall(context);
+    return { session: await this.#sessions.of(context), done: () => undefined };
   }
 
   /** Whether the request was answered; otherwise the session is gone and nothing was processed. */
@@ -184,7 +196,7 @@ class LegacyConversation implements Conversation, SessionCall {
     renewable: boolean,
   ): AsyncGenerator<Incoming, boolean, undefined> {
     const { context, options } = this.#opening;
-    this.#requestId = this.#parts.mintId();
+    this.#requestId = this.#parts.requestId();
     const request: WireRequest = { id: this.#requestId, ...this.#opening.request };
     const retry = renewable && session.id !== undefined;
     try {
@@ -198,6 +210,9 @@ class LegacyConversation implements Conversation, SessionCall {
       });
       for await (const message of incoming) {
         if (message.kind === 'outcome' && retry && isLostSession(message)) return false;
+        if (message.kind === 'notification' && message.method.endsWith('/list_changed')) {
+          session.hear(message);
+        }
         if (message.kind === 'outcome' && this.taskId !== undefined) {
           session.tasks.delete(this.taskId);
         }

@@ -31,7 +31,10 @@ export interface ClientInfo {
 export interface DialectParts {
   readonly wire: Wire;
   readonly clientInfo: ClientInfo;
-  readonly mintId: MintId;
+  /** Makes the ids of JSON-RPC requests. */
+  readonly requestId: MintId;
+  /** Hears that a list of the server has changed. */
+  readonly onListChanged: () => void;
 }
 
 /** A modern server. `description` comes from the probe and is renewed by the peer. */
@@ -40,10 +43,7 @@ export class ModernDialect implements Dialect {
   readonly #parts: DialectParts;
   readonly #describe: (context: PeerContext) => Promise<ServerDescription>;
 
-  constructor(
-    parts: DialectParts,
-    describe: (context: PeerContext) => Promise<ServerDescription>,
-  ) {
+  constructor(parts: DialectParts, describe: (context: PeerContext) => Promise<ServerDescription>) {
     this.#parts = parts;
     this.#describe = describe;
   }
@@ -58,9 +58,9 @@ export class ModernDialect implements Dialect {
     context: PeerContext,
     options: ConversationOptions,
   ): Conversation {
-    const { wire, mintId, clientInfo } = this.#parts;
+    const { wire, requestId, clientInfo } = this.#parts;
     const stop = new AbortController();
-    const request = modernRequest(mintId(), method, params, context, {
+    const request = modernRequest(requestId(), method, params, context, {
       clientInfo,
       progressToken: options.progressToken,
     });

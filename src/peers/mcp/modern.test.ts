@@ -187,7 +187,12 @@ describe('a message to a modern server', () => {
     ]);
     expect(JSON.stringify(note.events)).toContain('The first note');
     const prompt = await say(peer, [
-      { data: { tool: 'get_prompt', arguments: { name: 'review', arguments: { language: 'perl' } } } },
+      {
+        data: {
+          tool: 'get_prompt',
+          arguments: { name: 'review', arguments: { language: 'perl' } },
+        },
+      },
     ]);
     expect(JSON.stringify(prompt.events)).toContain('Review this perl');
   });
@@ -202,22 +207,44 @@ describe('the catalogue of a modern server', () => {
     });
     const changes = peer.changes({ tools: true }, contextOf());
     const heard = changes[Symbol.asyncIterator]().next();
-    await expect.poll(async () => {
-      server.triggerToolChange('extra');
-      const state = await Promise.race([heard, new Promise((r) => setTimeout(r, 100, 'none'))]);
-      return state === 'none' ? state : (state as IteratorResult<unknown>).value;
-    }).toEqual({ kind: 'tools' });
+    await expect
+      .poll(async () => {
+        server.triggerToolChange('extra');
+        const state = await Promise.race([heard, new Promise((r) => setTimeout(r, 100, 'none'))]);
+        return state === 'none' ? state : (state as IteratorResult<unknown>).value;
+      })
+      .toEqual({ kind: 'tools' });
     const second = await peer.catalogue(contextOf());
     const again = await peer.catalogue(contextOf());
     expect(again.version).toBe(second.version);
   });
 
+  it('changes with a resource that somebody follows', async () => {
+    const stop = new AbortController();
+    const filter = { uris: ['test://notes/first'] };
+    const heard: unknown[] = [];
+    const following = (async () => {
+      for await (const change of peer.changes(filter, contextOf({ signal: stop.signal }))) {
+        heard.push(change);
+      }
+    })();
+    await expect
+      .poll(() => {
+        server.triggerResourceChange('test://notes/first', 'Changed');
+        return heard[0];
+      })
+      .toEqual({ kind: 'resource', uri: 'test://notes/first' });
+    stop.abort();
+    await following;
+  });
+
   it('relays other requests raw', async () => {
     const result = await peer.request('prompts/get', { name: 'illustrated' }, contextOf());
     expect(result['messages']).toHaveLength(3);
-    await expect(
-      peer.request('prompts/get', { name: 'nope' }, contextOf()),
-    ).rejects.toMatchObject({ code: 'peer-error', facts: { rpc: { code: -32602 } } });
+    await expect(peer.request('prompts/get', { name: 'nope' }, contextOf())).rejects.toMatchObject({
+      code: 'peer-error',
+      facts: { rpc: { code: -32602 } },
+    });
   });
 });
 

@@ -18,6 +18,7 @@ export type ParamHeaders = { ok: true; headers: ParamHeader[] } | { ok: false; r
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const annotation = 'x-mcp-header';
+const primitives = new Set<unknown>(['string', 'integer', 'boolean', 'number']);
 const maxDepth = 32;
 
 /** Reads the `x-mcp-header` annotations of an input schema. */
@@ -37,7 +38,7 @@ function walk(schema: JsonObject, path: string[], found: ParamHeader[]): string 
     if (path.length === 0) return 'the schema itself cannot be a header';
     if (typeof header !== 'string' || !token.test(header)) return 'a header name is not a token';
     // `number` is not allowed by the text, but the official clients and tests send it.
-    if (!['string', 'integer', 'boolean', 'number'].includes(String(schema['type']))) {
+    if (!primitives.has(schema['type'])) {
       return 'a header stands on a property that is not primitive';
     }
     found.push({ header: `Mcp-Param-${header}`, path });
@@ -46,7 +47,7 @@ function walk(schema: JsonObject, path: string[], found: ParamHeader[]): string 
     if (keyword === 'properties' && isObject(value)) {
       for (const [name, property] of Object.entries(value)) {
         if (!isObject(property)) continue;
-        const reason = walk(property as JsonObject, [...path, name], found);
+        const reason = walk(property, [...path, name], found);
         if (reason !== undefined) return reason;
       }
     } else if (!literals.has(keyword) && carriesAnnotation(value, 0)) {
@@ -77,7 +78,7 @@ export function paramHeaderValues(
   for (const { header, path } of headers) {
     let value: Json | undefined = args;
     for (const name of path) {
-      value = isObject(value) && Object.hasOwn(value, name) ? (value[name] as Json) : undefined;
+      value = isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
     }
     if (typeof value === 'string') values[header] = headerValue(value);
     else if (typeof value === 'boolean' || typeof value === 'number')

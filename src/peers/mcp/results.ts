@@ -87,7 +87,10 @@ function toolResult(peerId: string, work: Work, result: JsonObject): CallToolRes
   if (content === undefined || empty || content.some(({ type }) => typeof type !== 'string')) {
     throw offProtocol(peerId, 'call', 'a tool result has no content');
   }
-  return { ...(result as unknown as CallToolResult), content: content as unknown as ContentBlock[] };
+  return {
+    ...(result as unknown as CallToolResult),
+    content: content as unknown as ContentBlock[],
+  };
 }
 
 function objects(value: unknown): JsonObject[] | undefined {

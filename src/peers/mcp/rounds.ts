@@ -7,7 +7,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock, MintId } from '../../model/ids.ts';
 import { isObject, type JsonObject } from '../../model/json.ts';
-import type { RpcError } from '../../model/mcp.ts';
+import type { InputRequest, RpcError } from '../../model/mcp.ts';
 import type { PeerContext, PeerEvent } from '../../ports/peer.ts';
 import { asking, inputRequestsOf, isLink, type InputRequests } from './answers.ts';
 import type { Dialect, SessionName } from './conversation.ts';
@@ -23,6 +23,8 @@ import { place, sentParams, type Work } from './work.ts';
 export interface RoundsParts {
   readonly peerId: string;
   readonly mintId: MintId;
+  /** Names a call in this process and later ones. */
+  readonly callId: MintId;
   readonly clock: Clock;
   readonly held: HeldCalls;
   /** The longest silence of the server in a call. */
@@ -61,7 +63,7 @@ export async function* pursue(
     const fresh = headerRetries === 0;
     const paramHeaders =
       dialect.era === 'modern' ? await parts.paramHeaders(current, context, fresh) : undefined;
-    const callId = parts.mintId();
+    const callId = parts.callId();
     yield place({ stage: 'open', callId, work: current });
     const ending = yield* begin(
       { dialect, held: parts.held, mintId: parts.mintId },
@@ -97,7 +99,8 @@ export async function* settle(
     return undefined;
   }
   const { outcome, started, session } = ending;
-  if ('error' in outcome) return yield* settleError(parts, work, outcome.error, { started, context });
+  if ('error' in outcome)
+    return yield* settleError(parts, work, outcome.error, { started, context });
   return yield* settleResult(parts, work, outcome.result, { session, context });
 }
 
@@ -111,7 +114,7 @@ async function* settleResult(
   const type = result['resultType'];
   const legacyTask = work.asTask === true && isObject(result['task']) ? result['task'] : undefined;
   if (legacyTask !== undefined) {
-    yield* parts.tasks.begin({ work, era: 'legacy', session }, legacyTask as JsonObject, context);
+    yield* parts.tasks.begin({ work, era: 'legacy', session }, legacyTask, context);
     return undefined;
   }
   switch (type) {
@@ -202,7 +205,7 @@ function linksOf(
     if (!isObject(params)) return;
     asked[`link-${index + 1}`] = {
       method: 'elicitation/create',
-      params: { ...(params as JsonObject), mode: 'url' },
+      params: { ...params, mode: 'url' },
     };
   });
   return inputRequestsOf(parts.peerId, asked, context.features);
@@ -212,12 +215,21 @@ function linksOf(
 function acceptedLinks(work: Work, requests: InputRequests): JsonObject {
   const answers: JsonObject = {};
   for (const [key, request] of Object.entries(requests)) {
-    const url = request.params?.['url'];
-    if (isLink(request) && typeof url === 'string' && work.accepted?.includes(url) === true) {
+    if (isLink(request) && work.accepted?.includes(linkKey(request)) === true) {
       answers[key] = { action: 'accept' };
     }
   }
   return answers;
+}
+
+/**
+ * What makes two links the same: where they lead and what they are for. Servers make a fresh
+ * address for each attempt.
+ */
+export function linkKey(request: InputRequest): string {
+  const { url, message } = request.params ?? {};
+  const origin = typeof url === 'string' && URL.canParse(url) ? new URL(url).origin : url;
+  return JSON.stringify([origin ?? null, message ?? null]);
 }
 
 /** Waits before the next round: longer each time, and not for ever. */

@@ -14,6 +14,7 @@ import type { ServerDescription, SessionName } from './conversation.ts';
 import { initializeRevisions } from './era.ts';
 import { ask, deliver, standalone } from './exchange.ts';
 import { badStatus, offProtocol, rpcFailed } from './faults.ts';
+import { send } from './http.ts';
 import type { WireMessage } from './messages.ts';
 import type { DialectParts } from './modern-dialect.ts';
 
@@ -36,6 +37,8 @@ export class Session {
   readonly listeners = new Set<(message: ServerMessage) => void>();
   readonly id: string | undefined;
   readonly description: ServerDescription;
+  /** Whether the server asks on the standalone stream, where a question names no call. */
+  asksOutside = false;
   lastUsed: number;
   /** Whether the server forgot this session, or we left it. */
   ended = false;
@@ -61,12 +64,12 @@ export class Session {
     context: PeerContext,
     options: { silenceMs: number; now: number },
   ): Promise<Session> {
-    const { wire, mintId, clientInfo } = parts;
+    const { wire, requestId, clientInfo } = parts;
     let id: string | undefined;
     const { outcome, status } = await ask(
       wire,
       {
-        id: mintId(),
+        id: requestId(),
         method: 'initialize',
         params: {
           protocolVersion: legacyRevisions[0],
@@ -79,8 +82,8 @@ export class Session {
         signal: context.signal,
         stage: 'connect',
         silenceMs: options.silenceMs,
-        onHeaders: (headers) => {
-          id = headers.get('mcp-session-id') ?? undefined;
+        onReply: (reply) => {
+          id = reply.header('mcp-session-id');
         },
       },
     );
@@ -134,6 +137,12 @@ export class Session {
     });
   }
 
+  /** Takes a notification that is not about a call. */
+  hear(message: ServerMessage): void {
+    if (message.method.endsWith('/list_changed')) this.#parts.onListChanged();
+    for (const listener of this.listeners) listener(message);
+  }
+
   /** Leaves the session. The server is told, unless it has forgotten us. */
   async end(tell: boolean): Promise<void> {
     if (this.ended) return;
@@ -141,14 +150,15 @@ export class Session {
     this.#stop.abort();
     if (!tell || this.id === undefined) return;
     const { wire } = this.#parts;
-    const response = await wire
-      .fetch(wire.url, {
-        method: 'DELETE',
-        headers: { ...this.headers(), ...(await wire.credentials?.()) },
-        signal: AbortSignal.timeout(2000),
-      })
-      .catch(() => undefined);
-    await response?.body?.cancel().catch(() => undefined);
+    const request = {
+      method: 'DELETE' as const,
+      headers: { ...this.headers(), ...(await wire.credentials?.()) },
+      signal: AbortSignal.timeout(2000),
+    };
+    await send(wire.egress, wire.url, request, wire.maxBytes).then(
+      (reply) => reply.discard(),
+      () => undefined,
+    );
   }
 
   /** Reads the standalone stream until the session ends; reconnects with back-off. */
@@ -182,9 +192,10 @@ export class Session {
 
   async #receive(message: ServerMessage): Promise<void> {
     if (message.kind === 'notification') {
-      for (const listener of this.listeners) listener(message);
+      this.hear(message);
       return;
     }
+    this.asksOutside = true;
     const call = this.#callOf(message.params);
     if (call !== undefined && message.method !== 'ping') {
       call.push(message);
@@ -214,8 +225,8 @@ function describe(peerId: string, result: JsonObject): ServerDescription {
   }
   return {
     revision: protocolVersion,
-    serverInfo: isObject(serverInfo) ? (serverInfo as JsonObject) : {},
-    capabilities: isObject(capabilities) ? (capabilities as JsonObject) : {},
+    serverInfo: isObject(serverInfo) ? serverInfo : {},
+    capabilities: isObject(capabilities) ? capabilities : {},
     ...(typeof instructions === 'string' && { instructions }),
   };
 }

@@ -2,8 +2,9 @@
  * The sessions that are open with one legacy server: one for each principal and each set of
  * things that its client can answer, made when first needed.
  */
+import { GatewayError } from '../../model/errors.ts';
 import type { Clock } from '../../model/ids.ts';
-import { ownerKey } from '../../model/principal.ts';
+import { ownerKey, type OwnerKey } from '../../model/principal.ts';
 import type { PeerContext } from '../../ports/peer.ts';
 import { abortable } from './abortable.ts';
 import { clientCapabilities } from './capabilities.ts';
@@ -26,6 +27,7 @@ export class Sessions {
   readonly #clock: Clock;
   readonly #sessions = new Map<string, Entry>();
   readonly #sweep: NodeJS.Timeout;
+  #seenOutside = false;
 
   constructor(parts: DialectParts, limits: SessionLimits, clock: Clock) {
     this.#parts = parts;
@@ -36,26 +38,47 @@ export class Sessions {
   }
 
   /** The session that a task was made in, if it is still known; else the caller's. */
-  async named(name: SessionName | undefined, context: PeerContext): Promise<Session> {
-    if (name === undefined) return this.of(context);
+  async named(name: SessionName, context: PeerContext): Promise<Session> {
     for (const { session } of this.#sessions.values()) {
       if (session?.id === name.id && !session.ended) return session;
     }
     const session = Session.adopt(this.#parts, name, this.#clock());
-    this.#sessions.set(`adopted\n${name.id}`, { begun: Promise.resolve(session), session });
+    this.#sessions.set(`${keyOf(context)}\n${name.id}`, {
+      begun: Promise.resolve(session),
+      owner: ownerKey(context.principal),
+      session,
+      calls: 0,
+    });
     return session;
   }
 
   /** The session of this caller. Callers that ask at once share one handshake. */
   async of(context: PeerContext): Promise<Session> {
+    return this.#ready(this.#entry(keyOf(context), context), context);
+  }
+
+  /**
+   * A session for a call. Where the server asks on the standalone stream, a call gets a session of
+   * its own while there are not too many: only then it is clear what a question is about.
+   */
+  async forCall(context: PeerContext): Promise<{ session: Session; done: () => void }> {
     const key = keyOf(context);
-    let entry = this.#sessions.get(key);
-    if (entry === undefined || entry.session?.ended === true) {
-      entry = this.#begin(key, context);
+    let entry = this.#entry(key, context);
+    for (let n = 1; n < maxOwnSessions && entry.calls > 0; n += 1) {
+      if (!this.#asksOutside) break;
+      entry = this.#entry(`${key}\n#${n}`, context);
     }
-    const session = await abortable(entry.begun, context.signal);
-    session.lastUsed = this.#clock();
-    return session;
+    entry.calls += 1;
+    const done = (): void => {
+      entry.calls -= 1;
+    };
+    try {
+      const session = await this.#ready(entry, context);
+      return { session, done };
+    } catch (error) {
+      done();
+      throw error;
+    }
   }
 
   /** Forgets a session that the server does not know any more. */
@@ -67,25 +90,42 @@ export class Sessions {
   /** Leaves every session; one with a running task is only put down, so that it can be found. */
   async close(): Promise<void> {
     clearInterval(this.#sweep);
-    const begun = await Promise.allSettled([...this.#sessions.values()].map((entry) => entry.begun));
-    this.#sessions.clear();
-    await Promise.all(
-      begun.map((session) =>
-        session.status === 'fulfilled'
-          ? session.value.end(session.value.tasks.size === 0)
-          : undefined,
-      ),
+    const begun = await Promise.allSettled(
+      [...this.#sessions.values()].map((entry) => entry.begun),
     );
+    this.#sessions.clear();
+    const sessions = begun.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    await Promise.all(sessions.map((session) => session.end(session.tasks.size === 0)));
+  }
+
+  get #asksOutside(): boolean {
+    for (const { session } of this.#sessions.values()) {
+      if (session?.asksOutside === true) this.#seenOutside = true;
+    }
+    return this.#seenOutside;
+  }
+
+  #entry(key: string, context: PeerContext): Entry {
+    const entry = this.#sessions.get(key);
+    return entry === undefined || entry.session?.ended === true ? this.#begin(key, context) : entry;
+  }
+
+  async #ready(entry: Entry, context: PeerContext): Promise<Session> {
+    const session = await abortable(entry.begun, context.signal);
+    session.lastUsed = this.#clock();
+    return session;
   }
 
   #begin(key: string, context: PeerContext): Entry {
+    const owner = ownerKey(context.principal);
+    this.#makeRoom(owner);
     // The handshake serves everybody who waits for it: no single caller's abort ends it.
     const handshake = { ...context, signal: AbortSignal.timeout(this.#limits.connectMs * 2) };
     const begun = Session.begin(this.#parts, handshake, {
       silenceMs: this.#limits.connectMs,
       now: this.#clock(),
     });
-    const entry: Entry = { begun };
+    const entry: Entry = { begun, owner, calls: 0 };
     this.#sessions.set(key, entry);
     begun.then(
       (session) => {
@@ -98,11 +138,27 @@ export class Sessions {
     return entry;
   }
 
+  /** One caller cannot have the gateway open sessions without end by changing its capabilities. */
+  #makeRoom(owner: OwnerKey): void {
+    const own = [...this.#sessions.values()].filter((entry) => entry.owner === owner);
+    if (own.length < maxSessionsPerOwner) return;
+    const idle = own
+      .flatMap(({ session }) => (session === undefined || isBusy(session) ? [] : [session]))
+      .sort((a, b) => a.lastUsed - b.lastUsed)[0];
+    if (idle === undefined) {
+      throw new GatewayError('too-many', 'Too many sessions are open for this caller.', {
+        facts: { peer: this.#parts.wire.peerId, retryAfterMs: 1000 },
+      });
+    }
+    this.#forget(idle);
+    void idle.end(true);
+  }
+
   #leaveUnused(): void {
     const limit = this.#clock() - this.#limits.unusedMs;
     for (const { session } of this.#sessions.values()) {
       if (session === undefined || session.lastUsed > limit) continue;
-      if (session.calls.size > 0 || session.listeners.size > 0) continue;
+      if (isBusy(session)) continue;
       this.#forget(session);
       void session.end(true);
     }
@@ -116,8 +172,20 @@ export class Sessions {
 }
 
 interface Entry {
+  readonly owner: OwnerKey;
   readonly begun: Promise<Session>;
   session?: Session;
+  /** Calls that run in it, or are about to. */
+  calls: number;
+}
+
+/** Sessions that one caller may have for the sake of questions without a call. */
+const maxOwnSessions = 8;
+
+const maxSessionsPerOwner = 64;
+
+function isBusy(session: Session): boolean {
+  return session.calls.size > 0 || session.listeners.size > 0 || session.tasks.size > 0;
 }
 
 function keyOf(context: PeerContext): string {

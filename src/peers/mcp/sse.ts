@@ -18,24 +18,32 @@ export interface ServerSentEvent {
 /** Thrown when one event is larger than the limit. */
 export class EventTooLargeError extends Error {}
 
+/** Where events come from. */
+export interface EventSource {
+  stream(): AsyncIterable<Uint8Array>;
+  discard(): void;
+}
+
 /**
  * Reads events until the body ends. Comments are skipped; `onBytes` hears of every chunk, so that
  * keep-alives count as a sign of life. An event without data is yielded too: it may carry an id.
  */
 export async function* serverSentEvents(
-  body: ReadableStream<Uint8Array>,
+  source: EventSource,
   options: { maxEventBytes: number; onBytes?: () => void },
 ): AsyncGenerator<ServerSentEvent, void, undefined> {
   const decoder = new TextDecoder('utf-8');
-  const reader = body.getReader();
+  const chunks = source.stream()[Symbol.asyncIterator]();
   let buffer = '';
   let fields = new EventFields();
+  let ended = false;
   try {
     for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
+      const chunk = await chunks.next();
+      ended = chunk.done === true;
+      if (chunk.done === true) return;
       options.onBytes?.();
-      const text = decoder.decode(value, { stream: true });
+      const text = decoder.decode(chunk.value, { stream: true });
       buffer += text;
       if (buffer.length + fields.size > options.maxEventBytes) throw new EventTooLargeError();
       // A long line that is not over yet is only appended to: splitting it each time is quadratic.
@@ -52,7 +60,7 @@ export async function* serverSentEvents(
       }
     }
   } finally {
-    void drained(reader);
+    if (!ended) void drained(source, chunks);
   }
 }
 
@@ -60,10 +68,10 @@ export async function* serverSentEvents(
  * Reads on for a moment after the reader has left: a stream that ends by itself gives its
  * connection back; any other is closed.
  */
-async function drained(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
-  const timer = setTimeout(() => void reader.cancel().catch(() => undefined), 100);
+async function drained(source: EventSource, chunks: AsyncIterator<Uint8Array>): Promise<void> {
+  const timer = setTimeout(() => source.discard(), 100);
   try {
-    while (!(await reader.read()).done);
+    while ((await chunks.next()).done !== true);
   } catch {
     // The connection is gone, which is what was wanted.
   } finally {

@@ -7,23 +7,23 @@
  */
 import { GatewayError } from '../../model/errors.ts';
 import type { Clock, MintId } from '../../model/ids.ts';
-import { isObject, type JsonObject } from '../../model/json.ts';
-import type { RpcError } from '../../model/mcp.ts';
+import type { JsonObject } from '../../model/json.ts';
 import type { PeerContext, PeerEvent } from '../../ports/peer.ts';
 import { asking, inputRequestsOf } from './answers.ts';
 import { askServer, type Dialect } from './conversation.ts';
 import { begin, listen, type Ending } from './converse.ts';
-import { offProtocol, rpcFailed } from './faults.ts';
+import { isPassing, offProtocol, rpcFailed } from './faults.ts';
 import type { HeldCall, HeldCalls } from './held-calls.ts';
 import { agentMessage, completed, failed, rejected } from './results.ts';
 import { TaskWatch } from './task-watch.ts';
-import { readTask, type DetailedTask } from './tasks.ts';
+import { readTask, taskError, type DetailedTask } from './tasks.ts';
 import { place, type Position, type Work } from './work.ts';
 
 /** What following needs from its peer. */
 export interface TaskFollowingParts {
   readonly peerId: string;
   readonly mintId: MintId;
+  readonly callId: MintId;
   readonly clock: Clock;
   readonly held: HeldCalls;
   readonly requestMs: number;
@@ -80,7 +80,12 @@ export class TaskFollowing {
     context: PeerContext,
   ): AsyncGenerator<PeerEvent, void, undefined> {
     const { taskId } = position;
-    await this.#ask('tasks/update', { taskId, inputResponses: answers }, context, position);
+    try {
+      await this.#ask('tasks/update', { taskId, inputResponses: answers }, context, position);
+    } catch (error) {
+      // A task that is over, or gone, takes no answer: its own state says what became of it.
+      if (!(error instanceof GatewayError) || error.code !== 'peer-error') throw error;
+    }
     const { answers: _sent, inputRequests: _asked, ...rest } = position;
     yield place(rest);
     yield* this.follow(rest, context, undefined, new Set(Object.keys(answers)));
@@ -151,7 +156,7 @@ export class TaskFollowing {
     const dialect = await this.#parts.dialect(context);
     let awaySince: number | undefined;
     for (let round = 0; ; round += 1) {
-      const callId = this.#parts.mintId();
+      const callId = this.#parts.callId();
       const current = { ...position, callId };
       yield place(current);
       try {
@@ -192,17 +197,18 @@ export class TaskFollowing {
   ): AsyncGenerator<PeerEvent, boolean, undefined> {
     if (ending.kind === 'asked') return true;
     if (ending.kind === 'outcome' && 'result' in ending.outcome) {
-      yield* completed(this.#parts.peerId, position.work, ending.outcome.result, this.#parts.mintId);
+      yield* completed(
+        this.#parts.peerId,
+        position.work,
+        ending.outcome.result,
+        this.#parts.mintId,
+      );
       return true;
     }
     // An error may be the call's own, or say that there is no result: the status knows which.
-    const error = ending.kind === 'outcome' && 'error' in ending.outcome ? ending.outcome.error : undefined;
-    const watch = new TaskWatch(
-      await this.#parts.dialect(context),
-      position,
-      context,
-      this.#parts,
-    );
+    const error =
+      ending.kind === 'outcome' && 'error' in ending.outcome ? ending.outcome.error : undefined;
+    const watch = new TaskWatch(await this.#parts.dialect(context), position, context, this.#parts);
     const task = await watch.first();
     if (task === 'gone') {
       yield this.#expired();
@@ -229,7 +235,7 @@ export class TaskFollowing {
         yield* completed(this.#parts.peerId, work, task.result, this.#parts.mintId);
         return true;
       case 'failed':
-        yield rejected(errorOf(task), true, this.#parts.mintId);
+        yield rejected(taskError(task), true, this.#parts.mintId);
         return true;
       case 'cancelled':
         yield {
@@ -279,19 +285,4 @@ export class TaskFollowing {
     if (outcome.error.code === notFound && method === 'tasks/cancel') return {};
     throw rpcFailed(this.#parts.peerId, outcome.error);
   }
-}
-
-function errorOf(task: DetailedTask): RpcError {
-  const { error } = task;
-  if (isObject(error) && typeof error['code'] === 'number') {
-    return { ...(error as JsonObject), code: error['code'], message: String(error['message'] ?? '') };
-  }
-  return { code: -32603, message: task.statusMessage ?? 'the task failed' };
-}
-
-function isPassing(error: unknown): error is GatewayError {
-  return (
-    error instanceof GatewayError &&
-    (error.code === 'peer-unavailable' || error.code === 'peer-timeout')
-  );
 }

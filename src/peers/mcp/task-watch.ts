@@ -4,13 +4,12 @@
  *
  * Spec: MCP Tasks extension "Task Polling", "Task Status Notifications"
  */
-import { GatewayError } from '../../model/errors.ts';
 import type { Clock } from '../../model/ids.ts';
 import { isObject } from '../../model/json.ts';
 import { tasksExtension } from '../../model/mcp.ts';
 import type { PeerContext } from '../../ports/peer.ts';
 import { askServer, type Conversation, type Dialect, type SessionName } from './conversation.ts';
-import { rpcFailed } from './faults.ts';
+import { isPassing, rpcFailed } from './faults.ts';
 import { readTask, type DetailedTask } from './tasks.ts';
 
 const shortestPollMs = 250;
@@ -101,19 +100,21 @@ export class TaskWatch {
     const since = this.#parts.clock();
     for (let delay = 500; ; delay = Math.min(delay * 2, longestPollMs)) {
       try {
-        const outcome = await askServer(this.#dialect, { method: 'tasks/get', params }, this.#context, {
-          stage: 'task',
-          silenceMs: this.#parts.requestMs,
-          session: this.#session,
-        });
+        const outcome = await askServer(
+          this.#dialect,
+          { method: 'tasks/get', params },
+          this.#context,
+          {
+            stage: 'task',
+            silenceMs: this.#parts.requestMs,
+            session: this.#session,
+          },
+        );
         if ('result' in outcome) return readTask(this.#parts.peerId, outcome.result, this.#taskId);
         if (outcome.error.code === invalidParams) return 'gone';
         throw rpcFailed(this.#parts.peerId, outcome.error);
       } catch (error) {
-        const passing =
-          error instanceof GatewayError &&
-          (error.code === 'peer-unavailable' || error.code === 'peer-timeout');
-        if (!passing || this.#parts.clock() - since > awayMs) throw error;
+        if (!isPassing(error) || this.#parts.clock() - since > awayMs) throw error;
         await this.pause(delay);
       }
     }

@@ -137,6 +137,19 @@ describe('a call that becomes a task', () => {
     );
   });
 
+  it('whose answer may have been sent is answered again: the server ignores what it knows', async () => {
+    const asked = await call(peer, 'confirm_delete', { filename: 'c.txt' });
+    const key = asked.open[0]?.key ?? '';
+    const parts = [{ data: { key, response: yes({ confirm: true }) } }];
+    const message = { messageId: 'm2', role: 'ROLE_USER' as const, parts };
+    const sending = { kind: 'followUp' as const, turn: { message, open: asked.open } };
+    const once = new Turn().read(peer.resume(asked.position, contextOf(), sending));
+    expect((await once).output).toBe('Deleted c.txt');
+    const twice = new Turn().read(peer.resume(asked.position, contextOf(), sending));
+    expect((await twice).output).toBe('Deleted c.txt');
+    expect(server.ledger.of('answered', 'confirm_delete')).toHaveLength(1);
+  });
+
   it('is never shown a question that the client cannot answer', async () => {
     const able = contextOf({ features: ableClient });
     const asked = await call(peer, 'ask_model', { prompt: 'Hi' }, able);

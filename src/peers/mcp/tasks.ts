@@ -1,6 +1,6 @@
 /** Tasks as MCP servers show them, read at the edge. Spec: MCP Tasks extension "Tasks" */
 import { isObject, type JsonObject } from '../../model/json.ts';
-import type { McpTaskStatus } from '../../model/mcp.ts';
+import type { McpTaskStatus, RpcError } from '../../model/mcp.ts';
 import { offProtocol } from './faults.ts';
 
 /** What we read of a task of either revision. */
@@ -42,7 +42,21 @@ export function readTask(peerId: string, json: JsonObject, expectedId?: string):
     ...(typeof statusMessage === 'string' && { statusMessage }),
     ...(typeof pollInterval === 'number' && { pollIntervalMs: pollInterval }),
     ...(json['inputRequests'] !== undefined && { inputRequests: json['inputRequests'] }),
-    ...(isObject(result) && { result: result as JsonObject }),
+    ...(isObject(result) && { result: result }),
     ...(json['error'] !== undefined && { error: json['error'] }),
   };
+}
+
+/** The JSON-RPC error of a failed task. */
+export function taskError(task: DetailedTask): RpcError {
+  const { error } = task;
+  if (isObject(error) && typeof error['code'] === 'number') {
+    const { code, message, data } = error as JsonObject & { code: number };
+    return {
+      code,
+      message: typeof message === 'string' ? message : '',
+      ...(data !== undefined && { data }),
+    };
+  }
+  return { code: -32603, message: task.statusMessage ?? 'the task failed' };
 }

@@ -2,6 +2,7 @@
  * A request to an MCP server that may take several rounds, in the form in which a position keeps
  * it: everything that is needed to ask again, to answer, or to repeat it.
  */
+import type { Part } from '../../model/a2a.ts';
 import { isObject, type JsonObject } from '../../model/json.ts';
 import type { InputRequest } from '../../model/mcp.ts';
 import type { PeerEvent } from '../../ports/peer.ts';
@@ -20,7 +21,7 @@ export interface Work {
   readonly requestState?: string;
   /** The answers that this round brings. */
   readonly inputResponses?: JsonObject;
-  /** Links that the caller said it has opened: they are not shown again while we wait. */
+  /** Links that the caller said it has opened, by their keys: not shown again while we wait. */
   readonly accepted?: string[];
   /** How many rounds have only waited, and since when (ms). */
   readonly waits?: { count: number; since: number };
@@ -28,8 +29,8 @@ export interface Work {
 
 /** Where work stands, as the engine stores it. */
 export type Position =
-  /** No tool was chosen yet; `tool` is the one whose arguments were wrong. */
-  | { stage: 'choosing'; tool?: string; problem?: string }
+  /** No tool was chosen yet: what was asked, and the tool whose arguments were wrong. */
+  | { stage: 'choosing'; parts: Part[]; tool?: string }
   /** The request is on its way. */
   | { stage: 'open'; callId: string; work: Work; answers?: JsonObject }
   /** The server asked, and waits for the next round. */
@@ -62,7 +63,7 @@ export function positionOf(json: JsonObject): Position | undefined {
   const hasWork = isObject(work) && typeof work['method'] === 'string' && isObject(work['params']);
   switch (stage) {
     case 'choosing':
-      return json as unknown as Position;
+      return Array.isArray(json['parts']) ? (json as unknown as Position) : undefined;
     case 'open':
       return hasWork && typeof json['callId'] === 'string'
         ? (json as unknown as Position)
