@@ -6,6 +6,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../model/errors.ts';
+import { isObject } from '../model/json.ts';
 import type { Principal } from '../model/principal.ts';
 import type { OpenQuestion } from '../ports/peer.ts';
 import type { Seal } from '../ports/seal.ts';
@@ -14,7 +15,7 @@ import type { TaskService, TaskView } from '../ports/tasks.ts';
 /** What the page needs. */
 export interface ConnectPageOptions {
   tasks: TaskService;
-  seal: Pick<Seal, 'open'>;
+  seal: Pick<Seal, 'openStable'>;
   /** A peer's name for people; its id when it has none. */
   nameOf(peerId: string): Promise<string>;
 }
@@ -55,7 +56,8 @@ async function find(
   id: string,
   principal: Principal,
 ): Promise<string | undefined> {
-  const { taskId, peerId } = seal.open(id, 'connect') ?? {};
+  const opened: unknown = JSON.parse(seal.openStable(id, 'connect') ?? 'null');
+  const { taskId, peerId } = isObject(opened) ? opened : {};
   if (typeof taskId !== 'string' || typeof peerId !== 'string') return undefined;
   let view: TaskView;
   try {

@@ -184,10 +184,7 @@ export class LiveTask implements TaskHandle {
       }
       if (this.#stored !== 'no') this.#log.push({ seq: this.#seq, event });
     }
-    if (events.length > 0) {
-      this.#updatedAt = now;
-      this.#acknowledged = true;
-    }
+    if (events.length > 0) this.#updatedAt = now;
     if (patch.facts !== undefined) this.facts = { ...this.facts, ...patch.facts };
     if (patch.position !== undefined) this.position = patch.position;
     if (before !== this.state && this.isStored) this.#around.onState(this, before, this.state);
@@ -207,7 +204,6 @@ export class LiveTask implements TaskHandle {
   /** The peer answered with a Message instead of a task. */
   answerDirectly(message: Message): void {
     this.#direct = message;
-    this.#acknowledged = true;
     this.#wake.notify();
   }
 
@@ -215,6 +211,18 @@ export class LiveTask implements TaskHandle {
   refuse(error: GatewayError): void {
     this.refusal = error;
     this.#wake.notify();
+  }
+
+  /** The peer has said something. */
+  heard(): void {
+    if (this.#acknowledged) return;
+    this.#acknowledged = true;
+    this.#wake.notify();
+  }
+
+  /** Something is sent to the peer: what it says from now on is its answer. */
+  sending(): void {
+    this.#acknowledged = false;
   }
 
   /** Tells open calls of progress or logs. */
@@ -251,9 +259,12 @@ export class LiveTask implements TaskHandle {
     return this.#until(options, () => this.#settledAfter(afterSeq));
   }
 
-  async acknowledged(options: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<Settled> {
+  async acknowledged(
+    options: { timeoutMs?: number; signal?: AbortSignal; afterSeq?: number } = {},
+  ): Promise<Settled> {
+    const afterSeq = options.afterSeq ?? 0;
     return this.#until(options, () => {
-      const settled = this.#settledAfter(0);
+      const settled = this.#settledAfter(afterSeq);
       if (settled !== undefined) return settled;
       return this.#acknowledged ? { kind: 'pending', view: this.view() } : undefined;
     });
@@ -261,7 +272,8 @@ export class LiveTask implements TaskHandle {
 
   async commit(): Promise<TaskView> {
     if (this.refusal !== undefined && this.#stored === 'no') throw this.refusal;
-    this.#creating ??= this.#create();
+    // A task that was read from the store has its row.
+    if (this.#stored === 'no') this.#creating = this.#create();
     await this.#creating;
     await this.durable();
     return this.view();

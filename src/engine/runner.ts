@@ -8,6 +8,7 @@ import { GatewayError } from '../model/errors.ts';
 import { isoTime, type Clock, type MintId } from '../model/ids.ts';
 import type { OpenQuestion, PeerEvent } from '../ports/peer.ts';
 import type { TaskEvent } from '../ports/tasks.ts';
+import { textOfParts } from '../translate/content.ts';
 import type { Contexts } from './contexts.ts';
 import type { LiveTask, TaskFacts } from './live-task.ts';
 import { askedParts, openQuestions } from './questions.ts';
@@ -50,6 +51,8 @@ export class Runner {
 
   #apply(event: PeerEvent): void {
     const task = this.#task;
+    // A position without a task of the peer is our own note on what is being sent.
+    if (event.kind !== 'position' || event.position['taskId'] !== undefined) task.heard();
     switch (event.kind) {
       case 'message':
         return this.#message(event.message);
@@ -103,6 +106,8 @@ export class Runner {
     }
     const said = event.message ?? { messageId: this.#tools.mintId(), role: 'ROLE_AGENT' };
     const isSaid = event.message !== undefined || parts.length > 0;
+    const text = event.state === 'TASK_STATE_WORKING' ? textOfParts(parts) : '';
+    if (text !== '') this.#task.signal({ kind: 'step', text });
     const status: TaskStatus = {
       state: event.state,
       timestamp: isoTime(this.#tools.clock()),

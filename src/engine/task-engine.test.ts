@@ -488,6 +488,32 @@ describe('recovery', () => {
     expect(again.questions).toMatchObject([{ key: 'q1' }]);
   });
 
+  it('promises a task again that was read from the store', async () => {
+    const peer = new ScriptedPeer('a2a', async function* () {
+      yield { kind: 'position', position: { taskId: 't1' } };
+      yield asked();
+    });
+    boot(peer);
+    const handle = start();
+    await handle.settled();
+    await handle.commit();
+    peer.onFollowUp = async function* () {
+      yield status('TASK_STATE_COMPLETED');
+    };
+    await reboot(peer);
+    const message = { ...hello('tomorrow'), taskId: handle.id };
+    const { handle: again } = await engine.followUp({
+      principal: anonymous,
+      taskId: handle.id,
+      peerId: 'p',
+      message,
+    });
+    expect(await again.commit()).toMatchObject({ committed: true });
+    await expect
+      .poll(async () => (await store.read(handle.id))?.state)
+      .toBe('TASK_STATE_COMPLETED');
+  });
+
   it('fails the tasks of a peer that is no longer served', async () => {
     const peer = new ScriptedPeer('a2a', async function* () {
       yield asked();

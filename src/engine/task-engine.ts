@@ -165,6 +165,7 @@ export class TaskEngine implements TaskService {
     );
     this.#log.asked(live, open, questions, 'answered');
     const afterSeq = live.view().seq;
+    live.sending();
     await live.durable();
     this.#driver.drive(live, work, (context) => peer.followUp(live.position ?? {}, turn, context));
     return { handle: live, afterSeq };

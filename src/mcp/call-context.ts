@@ -46,7 +46,7 @@ export interface FaceServices {
   peers: PeerRegistry;
   publicUrl: string;
   limits: McpFaceLimits;
-  seal: Pick<Seal, 'seal' | 'open'>;
+  seal: Pick<Seal, 'seal' | 'open' | 'sealStable'>;
   schemas: Pick<SchemaValidator, 'check'>;
   clock: Clock;
   mintId: MintId;

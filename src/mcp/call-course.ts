@@ -52,9 +52,6 @@ const longPollMs = 45_000;
 /** Where no limit applies: what a timer can count. */
 const longestMs = 2 ** 31 - 1;
 
-/** After an answer, how long a client that follows tasks waits before it is given one. */
-const answerGraceMs = 25;
-
 /** A call on its way. */
 export interface CallCourse {
   handle: TaskHandle;
@@ -140,12 +137,9 @@ class Course {
     const left = limited ? Math.max(this.#until - this.#services.clock(), 0) : longestMs;
     switch (from.kind) {
       case 'start':
-        return features.tasks
-          ? handle.acknowledged({ timeoutMs: left, signal })
-          : handle.settled({ timeoutMs: left, signal });
       case 'after': {
-        const timeoutMs = features.tasks ? Math.min(answerGraceMs, left) : left;
-        return handle.settled({ timeoutMs, signal, afterSeq: from.seq });
+        const options = { timeoutMs: left, signal, afterSeq: from.kind === 'after' ? from.seq : 0 };
+        return features.tasks ? handle.acknowledged(options) : handle.settled(options);
       }
       case 'opened': {
         const timeoutMs = Math.min(longPollMs, left);

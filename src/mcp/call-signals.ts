@@ -38,15 +38,7 @@ export function checkLogLevel(meta: JsonObject): void {
 /** Forwards what a call says while it is held. Returns the way to stop. */
 export function forwardSignals(handle: TaskHandle, call: CallContext): () => void {
   const progress = new ProgressReport(call);
-  const stop = handle.onSignal((signal) => deliver(signal, progress, call));
-  const steps =
-    progress.wanted && call.peer.protocol === 'a2a'
-      ? reportStates(handle, progress, call.signal)
-      : undefined;
-  return () => {
-    clearInterval(steps);
-    stop();
-  };
+  return handle.onSignal((signal) => deliver(signal, progress, call));
 }
 
 /** Forwards notifications of a relayed request (`prompts/get`, `resources/read` …). */
@@ -103,6 +95,7 @@ export class ProgressReport {
 
 function deliver(signal: LiveSignal, progress: ProgressReport, call: CallContext): void {
   if (signal.kind === 'progress') progress.report(signal.progress, signal.total, signal.message);
+  else if (signal.kind === 'step') progress.step(signal.text);
   else if (logWanted(signal.params['level'], call)) {
     call.notify('notifications/message', signal.params);
   }
@@ -120,24 +113,4 @@ function logWanted(level: unknown, call: CallContext): boolean {
 
 function rank(level: unknown): number {
   return levels.indexOf(level as (typeof levels)[number]);
-}
-
-/** How often an agent's state is looked at for a client that wants progress. */
-const lookEveryMs = 200;
-
-/** An A2A agent's status updates, as steps of progress. They carry no numbers. */
-function reportStates(
-  handle: TaskHandle,
-  progress: ProgressReport,
-  signal: AbortSignal,
-): NodeJS.Timeout {
-  let seen = 0;
-  const look = (): void => {
-    const { seq, task } = handle.view();
-    if (seq === seen || signal.aborted) return;
-    seen = seq;
-    if (task.status.state !== 'TASK_STATE_WORKING') return;
-    progress.step(task.status.message?.parts.find((part) => part.text !== undefined)?.text);
-  };
-  return setInterval(look, lookEveryMs).unref();
 }

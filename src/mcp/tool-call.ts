@@ -84,17 +84,16 @@ async function start(
 ): Promise<JsonObject> {
   const { features, meta, trace } = peerContext(call);
   const { principal, peer } = call;
+  const asTask = call.dialect.taskParam && isObject(params['task']);
   const handle = services.tasks.start({
     principal,
     peerId: peer.id,
-    features,
+    features: asTask ? { ...call.features, tasks: true } : features,
     meta,
     trace,
     ...work,
   });
-  if (call.dialect.taskParam && isObject(params['task'])) {
-    return legacyTaskResult(handle, call, services);
-  }
+  if (asTask) return legacyTaskResult(handle, call, services);
   const subject = subjectOf(params);
   return runCourse({ handle, subject, from: { kind: 'start' } }, call, services);
 }

@@ -60,8 +60,10 @@ export type Settled =
   /** Still running when the time was over. */
   | { kind: 'pending'; view: TaskView };
 
-/** Progress and log messages of an open call; never stored. */
+/** What an open call says meanwhile; never stored. */
 export type LiveSignal =
+  /** The peer is at work and says so in words, without numbers. */
+  | { kind: 'step'; text: string }
   | { kind: 'progress'; progress: number; total?: number; message?: string }
   | { kind: 'log'; params: JsonObject };
 
@@ -79,10 +81,15 @@ export interface TaskHandle {
     afterSeq?: number;
   }): Promise<Settled>;
   /**
-   * Resolves when the peer has said anything at all: a state, a question, a result. For callers
-   * that may be given a task: before this nothing is known that would be worth a row.
+   * Resolves when the peer has said anything at all since the work or the last follow-up was sent:
+   * a state, a question, a result. For callers that may be given a task: before this nothing is
+   * known that would be worth a row. `afterSeq` as for `settled`.
    */
-  acknowledged(options?: { timeoutMs?: number; signal?: AbortSignal }): Promise<Settled>;
+  acknowledged(options?: {
+    timeoutMs?: number;
+    signal?: AbortSignal;
+    afterSeq?: number;
+  }): Promise<Settled>;
   /** Commits the row (once) so that its id may be given out. Resolves after the fsync. */
   commit(): Promise<TaskView>;
   /**

@@ -111,7 +111,8 @@ function statusMessage(view: TaskView, options: McpTaskOptions): string {
   const said = shortened(textOfParts(message?.parts), 2000);
   if (!isInterrupted(state)) return said;
   const unasked = view.questions.filter((question) => !options.canAsk(question));
-  if (unasked.length === 0 && view.questions.length > 0) return said;
+  // Nothing is open that this client could not be asked: it has answered, or it will be asked.
+  if (unasked.length === 0) return said;
   const asked = describedQuestions(unasked, options) || said;
   const id = JSON.stringify(view.task.id);
   return `${asked}\n\nThis client cannot be asked. Answer with the tool answer_task: {"taskId": ${id}, "answer": …}, where the answer is ${describedAnswer(unasked)}.`;

@@ -1,6 +1,7 @@
 /**
- * What we tell a server that its client can do: exactly what the caller can answer. Tasks are
- * always declared, because the engine follows them on anybody's behalf.
+ * What we tell a server that its client can do: exactly what the caller can. A server that needs
+ * tasks refuses a caller that does not know them, as it would without us in between; an A2A caller
+ * always knows them.
  */
 import { isObject, type JsonObject } from '../../model/json.ts';
 import { tasksExtension, type ClientFeatures } from '../../model/mcp.ts';
@@ -39,7 +40,7 @@ export function clientCapabilities(
   if (features.roots) capabilities['roots'] = {};
   if (isObject(raw['experimental'])) capabilities['experimental'] = object(raw['experimental']);
   const extensions = { ...object(raw['extensions']) };
-  if (era === 'modern') extensions[tasksExtension] = {};
+  if (era === 'modern' && features.tasks) extensions[tasksExtension] = {};
   else delete extensions[tasksExtension];
   if (Object.keys(extensions).length > 0) capabilities['extensions'] = extensions;
   return capabilities;

@@ -21,7 +21,8 @@ export interface ChoiceParts {
 }
 
 /** What was chosen, or the events that ask for a choice. */
-export type Choice = { kind: 'work'; work: Work } | { kind: 'ask'; events: PeerEvent[] };
+export type Choice =
+  { kind: 'work'; work: Work; loss?: string[] } | { kind: 'ask'; events: PeerEvent[] };
 
 /** The work of a tool call that is decided. */
 export function decidedWork(
@@ -46,6 +47,7 @@ export function chosenWork(
   options: { context: PeerContext; tool?: string | undefined },
 ): Choice {
   const chosen = chooseTool(withTool(message, options.tool), catalogue);
+  const loss = 'loss' in chosen ? { loss: chosen.loss } : {};
   switch (chosen.kind) {
     case 'ask':
     case 'unknown':
@@ -54,6 +56,7 @@ export function chosenWork(
       return {
         kind: 'work',
         work: { method: 'resources/read', params: { uri: chosen.uri }, idempotent: true },
+        ...loss,
       };
     case 'get_prompt':
       return {
@@ -63,6 +66,7 @@ export function chosenWork(
           params: { name: chosen.name, arguments: { ...chosen.arguments } },
           idempotent: true,
         },
+        ...loss,
       };
     case 'tool': {
       const problem = argumentProblem(parts, catalogue, chosen.name, chosen.arguments);
@@ -70,7 +74,8 @@ export function chosenWork(
         const events = askWhich(parts.mintId, [{ text: problem }], chosen.name);
         return { kind: 'ask', events };
       }
-      return { kind: 'work', work: decidedWork(parts, chosen, catalogue, options.context) };
+      const work = decidedWork(parts, chosen, catalogue, options.context);
+      return { kind: 'work', work, ...loss };
     }
     default:
       return chosen satisfies never;

@@ -3,6 +3,7 @@ import type { Message } from '../../model/a2a.ts';
 import { GatewayError } from '../../model/errors.ts';
 import type { PeerContext, PeerEvent, PeerTurn } from '../../ports/peer.ts';
 import type { Catalogues } from './catalogue.ts';
+import { lossKey } from '../../translate/loss.ts';
 import { chosenWork, decidedWork, type Choice, type ChoiceParts } from './choice.ts';
 import type { HeldCall, HeldCalls } from './held-calls.ts';
 import { pursue, type RoundsParts } from './rounds.ts';
@@ -52,8 +53,14 @@ export async function* act(
   choice: Choice,
   context: PeerContext,
 ): AsyncGenerator<PeerEvent, void, undefined> {
-  if (choice.kind === 'ask') yield* choice.events;
-  else yield* pursued(parts, choice.work, context);
+  if (choice.kind === 'ask') {
+    yield* choice.events;
+    return;
+  }
+  if (choice.loss !== undefined) {
+    yield { kind: 'metadata', metadata: { [lossKey]: choice.loss } };
+  }
+  yield* pursued(parts, choice.work, context);
 }
 
 /** Pursues work; a fault of protocol may mean that the server has been replaced. */
