@@ -55,8 +55,8 @@ async function checkPeer(peer: Peer): Promise<PeerReport> {
     const { name, version } = catalogue.serverInfo;
     return {
       ...report,
-      name: String(name ?? ''),
-      version: String(version ?? ''),
+      name: typeof name === 'string' ? name : '',
+      version: typeof version === 'string' ? version : '',
       speaks: `MCP ${catalogue.revision}`,
       offers: [
         count(catalogue.tools.length, 'tool'),

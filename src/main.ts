@@ -153,7 +153,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   const front = createFront({
     refuse: originCheck(publicUrl),
     principalOf: () => anonymous,
-    mcp: mcp.handle,
+    mcp: (req, res, peerId, who) => mcp.handle(req, res, peerId, who),
     a2a: (req, res, { peerId, rest }, who) => a2a.handle(req, res, peerId, rest, who),
     connect: createConnectPage({ tasks, seal, nameOf }),
     ready: () => state === 'ready',
@@ -187,7 +187,8 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     async close() {
       state = 'stopping';
       const drained = await drain(server, config.limits.drain, async () => {
-        await Promise.allSettled([mcp.close(), a2a.close()]);
+        a2a.close();
+        await mcp.close();
       });
       await tasks.stop();
       await peers.close();

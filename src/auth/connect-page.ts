@@ -17,7 +17,7 @@ export interface ConnectPageOptions {
   tasks: TaskService;
   seal: Pick<Seal, 'openStable'>;
   /** A peer's name for people; its id when it has none. */
-  nameOf(peerId: string): Promise<string>;
+  nameOf: (peerId: string) => Promise<string>;
 }
 
 /** Answers `GET /connect/{id}`. */

@@ -378,8 +378,7 @@ export class LiveTask implements TaskHandle {
     try {
       await this.#around.store.create(row, [...this.#log]);
     } catch (error) {
-      this.#lose(error);
-      throw this.#lost;
+      throw this.#lose(error);
     }
     this.#stored = 'yes';
     this.#storedSeq = 1;
@@ -422,15 +421,17 @@ export class LiveTask implements TaskHandle {
     }
   }
 
-  #lose(error: unknown): void {
-    this.#lost = new GatewayError(
+  #lose(error: unknown): GatewayError {
+    const lost = new GatewayError(
       'shutting-down',
       'This task cannot be stored at the moment. Ask for it again in a few seconds.',
       { cause: error },
     );
+    this.#lost = lost;
     this.runner?.abort();
     this.#around.onLost(this, error);
     this.#wake.notify();
+    return lost;
   }
 
   #progress(): TaskProgress {

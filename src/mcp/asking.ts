@@ -10,6 +10,7 @@ import type { JsonObject } from '../model/json.ts';
 import type { InputRequest } from '../model/mcp.ts';
 import type { OpenQuestion, Peer } from '../ports/peer.ts';
 import type { TaskHandle, TaskView } from '../ports/tasks.ts';
+import { answerFromForm } from '../translate/elicitation-schema.ts';
 import { inputRequestFor } from '../translate/questions.ts';
 import type { Ask, CallContext, FaceServices } from './call-context.ts';
 import { canAnswer, capabilityFor, isUrlRequest } from './client-features.ts';
@@ -153,20 +154,20 @@ export function usableAnswers(
   services: Pick<AskingServices, 'schemas'>,
 ): JsonObject {
   const usable: JsonObject = {};
-  for (const { question, request } of shown) {
+  for (const { question } of shown) {
     const response = responses[question.key];
     if (!isObject(response)) continue;
-    if (answerProblem(response, request, peer, services) === undefined) {
+    if (answerProblem(response, question, peer, services) === undefined) {
       usable[question.key] = response;
     }
   }
   return usable;
 }
 
-/** What is wrong with an answer, naming the field, or undefined. */
+/** What is wrong with an answer to a question as its peer asked it, naming the field. */
 export function answerProblem(
   response: JsonObject,
-  request: InputRequest,
+  { request }: OpenQuestion,
   peer: Peer,
   services: Pick<AskingServices, 'schemas'>,
 ): string | undefined {
@@ -179,7 +180,10 @@ export function answerProblem(
   if (action !== 'accept' || peer.protocol === 'mcp' || isUrlRequest(request)) return undefined;
   const schema = request.params?.['requestedSchema'];
   if (!isObject(schema)) return undefined;
-  const checked = services.schemas.check(schema, response['content'] ?? {});
+  const content = isObject(response['content']) ? response['content'] : {};
+  const answer = answerFromForm(schema, content);
+  if (answer === undefined) return 'json: must be JSON';
+  const checked = services.schemas.check(schema, answer);
   if (checked.ok) return undefined;
   return checked.problems.map(({ field, message }) => `${field}: ${message}`).join('; ');
 }

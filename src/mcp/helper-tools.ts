@@ -7,11 +7,10 @@ import { isInterrupted, isTerminal } from '../model/a2a.ts';
 import { GatewayError } from '../model/errors.ts';
 import { isObject } from '../model/json.ts';
 import type { Json, JsonObject } from '../model/json.ts';
-import type { InputRequest } from '../model/mcp.ts';
 import type { OpenQuestion } from '../ports/peer.ts';
 import type { TaskHandle, TaskView } from '../ports/tasks.ts';
 import { toolResultPending } from '../translate/results.ts';
-import { inputRequestFor, messageFromResponses } from '../translate/questions.ts';
+import { messageFromResponses } from '../translate/questions.ts';
 import { answerProblem } from './asking.ts';
 import { errorResult, finalResult, json, needingInput } from './call-course.ts';
 import type { CourseServices } from './call-course.ts';
@@ -140,15 +139,10 @@ function messageFor(
   for (const question of view.questions) {
     const response = responses[question.key];
     if (!isObject(response)) continue;
-    const request = requestOf(question, view, services);
-    const problem = answerProblem(response, request, call.peer, services);
+    const problem = answerProblem(response, question, call.peer, services);
     if (problem !== undefined) return { problem };
   }
   return { message: messageFromResponses(responses, services.mintId()) };
-}
-
-function requestOf(question: OpenQuestion, view: TaskView, services: CourseServices): InputRequest {
-  return inputRequestFor(question, { connectUrl: services.links.url(view, question.key) });
 }
 
 /** The answer as responses by question key, or undefined where it has no such form. */

@@ -112,11 +112,11 @@ async function update(
   services: CourseServices,
 ): Promise<void> {
   const answers: JsonObject = {};
-  for (const { question, request } of shownQuestions(view, call, services)) {
+  for (const question of view.questions) {
     const response = responses[question.key];
     if (response === undefined) continue;
     const problem = isObject(response)
-      ? answerProblem(response, request, call.peer, services)
+      ? answerProblem(response, question, call.peer, services)
       : 'must be an object';
     if (problem !== undefined) {
       throw new GatewayError('invalid-params', `inputResponses.${question.key}: ${problem}`, {

@@ -42,10 +42,8 @@ function event(seq: number, text = `${seq}`): SequencedEvent {
 
 function progress(over: Partial<TaskProgress> = {}): TaskProgress {
   const { state, statusAt, updatedAt, lastSeq, position, facts, deadline, expiresAt } = row('x');
-  return {
-    ...{ state, statusAt, updatedAt, lastSeq, position, facts, deadline, expiresAt },
-    ...over,
-  };
+  const whole = { state, statusAt, updatedAt, lastSeq, position, facts, deadline, expiresAt };
+  return { ...whole, ...over };
 }
 
 /** Declares the suite for one engine. */

@@ -2,7 +2,7 @@
  * Tasks in SQLite. Writes that arrive in one turn of the event loop share one transaction and one
  * fsync; reads are synchronous and see what is committed.
  */
-import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite';
 import type { JsonObject } from '../../model/json.ts';
 import type { TaskState } from '../../model/a2a.ts';
 import type { OwnerKey } from '../../model/principal.ts';
@@ -172,7 +172,7 @@ export class SqliteTaskStore implements TaskStore {
   #write<T>(run: () => T): Promise<T> {
     if (this.#closed) return Promise.reject(new Error('the store is closed'));
     return new Promise<T>((resolve, reject) => {
-      this.#queue.push({ run, resolve: resolve as (value: unknown) => void, reject });
+      this.#queue.push({ run, resolve, reject });
       if (!this.#scheduled) {
         this.#scheduled = true;
         setImmediate(() => this.#flush());
@@ -277,8 +277,9 @@ function progressValues(progress: TaskProgress): (string | number | null)[] {
   ];
 }
 
-function rowFrom(row: Record<string, unknown>): TaskRow {
+function rowFrom(row: Record<string, SQLOutputValue>): TaskRow {
   const nullable = (value: unknown): number | null => (value === null ? null : Number(value));
+  const json = (value: unknown): JsonObject => JSON.parse(value as string) as JsonObject;
   return {
     id: String(row['id']),
     owner: String(row['owner']) as OwnerKey,
@@ -289,8 +290,8 @@ function rowFrom(row: Record<string, unknown>): TaskRow {
     createdAt: Number(row['created_at']),
     updatedAt: Number(row['updated_at']),
     lastSeq: Number(row['last_seq']),
-    position: row['position'] === null ? null : (JSON.parse(String(row['position'])) as JsonObject),
-    facts: JSON.parse(String(row['facts'])) as JsonObject,
+    position: row['position'] === null ? null : json(row['position']),
+    facts: json(row['facts']),
     deadline: nullable(row['deadline']),
     expiresAt: nullable(row['expires_at']),
     replica: String(row['replica']),
