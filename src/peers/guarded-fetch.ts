@@ -55,7 +55,7 @@ export function createEgress(options: EgressOptions): Egress {
     const bound = { ...limits, ...over };
     const request: Egress['request'] = async (target, init = {}) => {
       try {
-        return await send(route, target, init, { ...bound, ...definedLimits(init) });
+        return await send(route, target, init, limitsOf(init, bound));
       } catch (error) {
         if (error instanceof EgressRefusedError) options.onRefused?.(error);
         throw error;
@@ -92,12 +92,20 @@ function openRoute(rules: EgressRules, options: EgressOptions, limits: EgressLim
   return { policy, agent };
 }
 
-function definedLimits(init: EgressRequest): RequestLimits {
-  const { headersTimeoutMs, bodyTimeoutMs, streamIdleTimeoutMs, maxResponseBytes } = init;
+/** The limits of one request. */
+function limitsOf(init: EgressRequest, bound: EgressLimits): EgressLimits {
+  const {
+    headersTimeoutMs = bound.headersTimeoutMs,
+    bodyTimeoutMs = bound.bodyTimeoutMs,
+    streamIdleTimeoutMs = bound.streamIdleTimeoutMs,
+    maxResponseBytes = bound.maxResponseBytes,
+  } = init;
+  const { connectTimeoutMs } = bound;
   return {
-    ...(headersTimeoutMs !== undefined && { headersTimeoutMs }),
-    ...(bodyTimeoutMs !== undefined && { bodyTimeoutMs }),
-    ...(streamIdleTimeoutMs !== undefined && { streamIdleTimeoutMs }),
-    ...(maxResponseBytes !== undefined && { maxResponseBytes }),
+    connectTimeoutMs,
+    headersTimeoutMs,
+    bodyTimeoutMs,
+    streamIdleTimeoutMs,
+    maxResponseBytes,
   };
 }

@@ -16,6 +16,7 @@ export interface TestPeer {
   mcp?: string;
   dedupesMessageId?: boolean;
   idempotentTools?: string[];
+  credentials?: { type: 'bearer'; token: string };
   timeouts?: { call?: string; idle?: string };
   headers?: Record<string, string>;
 }
@@ -33,6 +34,8 @@ export interface TestGateway {
   /** `/mcp/{peer}` and `/a2a/{peer}`. */
   mcp(peer: string): string;
   a2a(peer: string): string;
+  /** The directory of its store and keys. */
+  readonly dir: string;
   /** Log lines so far. */
   readonly log: Record<string, unknown>[];
   /** Stops and starts again on the same store, keys and port. */
@@ -52,6 +55,7 @@ export async function startGateway(options: TestGatewayOptions): Promise<TestGat
     url: gateway.publicUrl,
     mcp: (peer) => `${gateway.publicUrl}/mcp/${peer}`,
     a2a: (peer) => `${gateway.publicUrl}/a2a/${peer}`,
+    dir,
     log,
     async restart() {
       await gateway.close();

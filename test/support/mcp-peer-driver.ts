@@ -1,5 +1,5 @@
 /** Drives a connector the way the engine does, and keeps what it says. */
-import { mintId } from '../../src/model/ids.ts';
+import { createMintId } from '../../src/model/ids.ts';
 import type { Part } from '../../src/model/a2a.ts';
 import type { JsonObject } from '../../src/model/json.ts';
 import type { ClientFeatures } from '../../src/model/mcp.ts';
@@ -10,6 +10,7 @@ import type { OpenQuestion, PeerContext, PeerEvent } from '../../src/ports/peer.
 
 /** The guarded client, which may go to loopback. */
 const egress = createEgress({ allow: [], allowLoopback: true });
+const mintId = createMintId();
 
 /** A connector with short timeouts over the guarded client. */
 export function mcpPeer(url: string, options: Partial<McpPeerOptions> = {}): McpPeer {

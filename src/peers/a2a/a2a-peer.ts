@@ -8,6 +8,7 @@ import type { JsonObject } from '../../model/json.ts';
 import type { AgentPeer } from '../../ports/peer.ts';
 import { createCardSource } from './card-source.ts';
 import { createAgentClient } from './client.ts';
+import type { AgentEgress } from './client.ts';
 import { placeOf, Turns } from './turns.ts';
 
 /** What the connector needs. Times are in milliseconds. */
@@ -15,8 +16,8 @@ export interface A2aPeerOptions {
   id: string;
   /** The agent's card, or its base URL with the card at the well-known place below it. */
   card: URL;
-  /** The guarded way out. */
-  egress: { fetch: typeof fetch };
+  /** The guarded way out; with `request`, agents on JSON-RPC 1.0 cost a fraction. */
+  egress: AgentEgress;
   /** Headers that authenticate the gateway; asked for each request. */
   credentials?: () => Promise<Record<string, string>>;
   timeouts: {
@@ -46,16 +47,18 @@ export function createA2aPeer(options: A2aPeerOptions): A2aPeer {
   const credentials = options.credentials ?? (() => Promise.resolve({}));
   const log = options.log ?? (() => undefined);
   const closing = new AbortController();
-  const common = { peerId: id, fetch: options.egress.fetch, credentials, clock };
+  const common = { peerId: id, credentials, clock };
   const cards = createCardSource({
     ...common,
     url: options.card,
+    fetch: options.egress.fetch,
     timeoutMs: timeouts.connectMs,
     log,
   });
   const client = createAgentClient({
     ...common,
     cards,
+    egress: options.egress,
     requestMs: timeouts.requestMs,
     closing: closing.signal,
   });

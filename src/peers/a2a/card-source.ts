@@ -9,6 +9,7 @@ import type { JsonObject } from '../../model/json.ts';
 import { readCard } from './card.ts';
 import type { KnownCard } from './card.ts';
 import { DeadlineError, faultFrom, ReplyError } from './faults.ts';
+import { abortable, LinkedAbort } from './linked-abort.ts';
 import { checkedFetch } from './reply.ts';
 
 /** What a card source needs. */
@@ -71,21 +72,17 @@ export function createCardSource(options: CardSourceOptions): CardSource {
   };
 
   const fetchNow = async (): Promise<KnownCard> => {
-    const deadline = new AbortController();
-    const timer = setTimeout(
-      () => deadline.abort(new DeadlineError(options.timeoutMs)),
-      options.timeoutMs,
-    );
-    const signal = AbortSignal.any([closing.signal, deadline.signal]);
+    const link = new LinkedAbort(closing.signal);
+    const overdue = new DeadlineError(options.timeoutMs);
+    const timer = setTimeout(() => link.abort(overdue), options.timeoutMs);
     try {
-      return await firstFound(candidates(options.url), (url) => fetchOne(url, signal));
+      return await firstFound(candidates(options.url), (url) => fetchOne(url, link.signal));
     } catch (error) {
-      throw faultFrom(deadline.signal.aborted ? deadline.signal.reason : error, {
-        peerId,
-        stage: 'card',
-      });
+      const cause = link.signal.reason === overdue ? overdue : error;
+      throw faultFrom(cause, { peerId, stage: 'card' });
     } finally {
       clearTimeout(timer);
+      link.release();
     }
   };
 
@@ -157,18 +154,6 @@ function acceptNotModified(send: typeof fetch): typeof fetch {
     headers.set(notModified, '1');
     return new Response('{}', { status: 200, headers });
   };
-}
-
-async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return promise;
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal.reason as Error);
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
 }
 
 function reasonText(error: unknown): string {

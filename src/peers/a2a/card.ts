@@ -130,7 +130,7 @@ function fromLegacyCard(raw: Record<string, unknown>): Record<string, unknown> {
     protocolBinding: transport,
     protocolVersion: version,
   }));
-  const distinct = new Map(interfaces.map((one) => [`${one.protocolBinding} ${one.url}`, one]));
+  const distinct = new Map(interfaces.map((one) => [JSON.stringify(one), one]));
   const capabilities = isObject(raw['capabilities']) ? raw['capabilities'] : {};
   const extended = raw['supportsAuthenticatedExtendedCard'];
   return {

@@ -1,30 +1,37 @@
 /**
- * Calls to one agent: the SDK's transports with our fetch, headers, deadlines and error table.
- * Every call is sent once. Nothing is repeated here.
+ * Calls to one agent, with headers, deadlines and error table. Every call is sent once. Nothing is
+ * repeated here.
  */
-import { AgentCard as CardCodec, StreamResponse as SdkStreamResponse } from '@a2a-js/sdk';
-import { ClientFactory, JsonRpcTransportFactory, RestTransportFactory } from '@a2a-js/sdk/client';
-import type { Client, RequestOptions, TransportFactory } from '@a2a-js/sdk/client';
 import type { StreamResponse, Task } from '../../model/a2a.ts';
 import { GatewayError } from '../../model/errors.ts';
 import type { Clock } from '../../model/ids.ts';
 import type { PeerContext } from '../../ports/peer.ts';
 import { toolCallExtensionUri } from '../../translate/tool-call-extension.ts';
+import type { Egress } from '../guarded-fetch.ts';
+import type { AgentCalls, CallOptions, EventStream, StreamOptions } from './agent-calls.ts';
 import type { CardSource } from './card-source.ts';
+import { isLegacyInterface } from './card.ts';
 import type { KnownCard } from './card.ts';
 import { createEventReader } from './event-reader.ts';
 import type { EventReader } from './event-reader.ts';
 import { DeadlineError, faultFrom } from './faults.ts';
 import type { FailedCall, Stage } from './faults.ts';
+import { jsonRpcCalls } from './json-rpc-calls.ts';
+import { RunningCalls } from './linked-abort.ts';
+import type { LinkedAbort } from './linked-abort.ts';
 import { checkedFetch } from './reply.ts';
-import { createWireReader, requestFromOutgoing } from './wire.ts';
+import { sdkCalls } from './sdk-calls.ts';
+import { createWireReader } from './wire.ts';
 import type { Outgoing } from './wire.ts';
+
+/** The guarded way out; `request` is its fast path. */
+export type AgentEgress = Pick<Egress, 'fetch'> & Partial<Pick<Egress, 'request'>>;
 
 /** What a client needs. */
 export interface AgentClientOptions {
   peerId: string;
   cards: CardSource;
-  fetch: typeof fetch;
+  egress: AgentEgress;
   credentials: () => Promise<Record<string, string>>;
   /** Milliseconds until the first answer of a call is overdue. */
   requestMs: number;
@@ -48,36 +55,30 @@ export interface AgentClient {
 }
 
 interface Prepared {
-  client: Client;
+  calls: AgentCalls;
   binding: string;
-  serviceParameters: Record<string, string>;
+  headers: Record<string, string>;
+  link: LinkedAbort;
 }
 
 /** Builds the client of one agent. */
 export function createAgentClient(options: AgentClientOptions): AgentClient {
   const { peerId, cards, requestMs, closing } = options;
-  const wire = createWireReader(peerId);
-  const clients = new WeakMap<KnownCard, Promise<Client>>();
-  const fetchImpl = checkedFetch(options.fetch, options.clock);
+  const callsOf = callsByCard(options);
+  const running = new RunningCalls(closing);
 
-  const clientOf = (known: KnownCard): Promise<Client> => {
-    const existing = clients.get(known);
-    if (existing) return existing;
-    const made = openClient(known, fetchImpl);
-    clients.set(known, made);
-    return made;
-  };
-
+  /** Gets card and credentials. Whoever called lets go of the link. */
   const prepare = async (context: PeerContext): Promise<Prepared> => {
     if (closing.aborted) throw closedError(peerId);
     const known = await cards.current(context.signal);
-    const client = await clientOf(known);
-    const credentials = await options.credentials();
-    return {
-      client,
-      binding: known.chosen.protocolBinding,
-      serviceParameters: { ...credentials, ...headersOf(known, context) },
-    };
+    const link = running.begin(context.signal);
+    try {
+      const headers = headersOf(await link.wait(options.credentials()), known, context);
+      return { calls: callsOf(known), binding: known.chosen.protocolBinding, headers, link };
+    } catch (error) {
+      link.release();
+      throw closing.aborted ? closedError(peerId) : error;
+    }
   };
 
   /** What a failed call is to be told as. */
@@ -92,38 +93,31 @@ export function createAgentClient(options: AgentClientOptions): AgentClient {
   const call = async <T>(
     stage: Stage,
     context: PeerContext,
-    run: (client: Client, request: RequestOptions) => Promise<T>,
+    run: (calls: AgentCalls, call: CallOptions) => Promise<T>,
   ): Promise<T> => {
-    const { client, binding, serviceParameters } = await prepare(context);
-    const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(new DeadlineError(requestMs)), requestMs);
-    const signal = AbortSignal.any([context.signal, closing, deadline.signal]);
+    const { calls, binding, headers, link } = await prepare(context);
+    const timer = setTimeout(() => link.abort(new DeadlineError(requestMs)), requestMs);
     try {
-      return await run(client, { signal, serviceParameters });
+      return await run(calls, { signal: link.signal, headers });
     } catch (error) {
-      const cause: unknown = deadline.signal.aborted ? deadline.signal.reason : error;
+      const reason: unknown = link.signal.reason;
+      const cause = reason instanceof DeadlineError ? reason : error;
       throw failure(cause, context, { peerId, stage, binding });
     } finally {
       clearTimeout(timer);
+      link.release();
     }
   };
 
   const open = async (
     stage: 'send' | 'subscribe',
     context: PeerContext,
-    run: (
-      client: Client,
-      request: RequestOptions,
-    ) => AsyncGenerator<SdkStreamResponse, void, undefined>,
+    run: (calls: AgentCalls, call: StreamOptions) => EventStream,
   ): Promise<EventReader> => {
-    const { client, binding, serviceParameters } = await prepare(context);
-    const stop = new AbortController();
-    const signal = AbortSignal.any([context.signal, closing, stop.signal]);
+    const { calls, binding, headers, link } = await prepare(context);
     return createEventReader({
-      events: run(client, { signal, serviceParameters }),
-      read: (event) => wire.event(event),
-      stop,
-      signal,
+      events: run(calls, { signal: link.signal, headers, abort: link.abort }),
+      link,
       ...(stage === 'send' && { firstWithinMs: requestMs }),
       failure: (error, opened) =>
         failure(error, context, { peerId, stage: opened ? 'stream' : stage, binding }),
@@ -134,71 +128,64 @@ export function createAgentClient(options: AgentClientOptions): AgentClient {
     streams: async (context) =>
       (await cards.current(context.signal)).card.capabilities.streaming === true,
     send: (outgoing, context) =>
-      call('send', context, async (client, request) =>
-        wire.answer(await client.sendMessage(requestFromOutgoing(outgoing, true), request)),
-      ),
+      call('send', context, (calls, options) => calls.send(outgoing, options)),
     stream: (outgoing, context) =>
-      open('send', context, (client, request) =>
-        client.sendMessageStream(requestFromOutgoing(outgoing, false), request),
-      ),
+      open('send', context, (calls, options) => calls.stream(outgoing, options)),
     getTask: (id, context) =>
-      call('get-task', context, async (client, request) =>
-        wire.task(await client.getTask({ id, tenant: '' }, request)),
-      ),
+      call('get-task', context, (calls, options) => calls.getTask(id, options)),
     subscribe: (id, context) =>
-      open('subscribe', context, (client, request) =>
-        client.resubscribeTask({ id, tenant: '' }, request),
-      ),
+      open('subscribe', context, (calls, options) => calls.subscribe(id, options)),
     cancelTask: (id, context) =>
-      call('cancel', context, async (client, request) => {
-        await client.cancelTask({ id, tenant: '', metadata: undefined }, request);
-      }),
+      call('cancel', context, (calls, options) => calls.cancelTask(id, options)),
   };
 }
 
-/** The SDK picks among interfaces by its own taste: it is shown only the one that we chose. */
-function openClient({ card, chosen }: KnownCard, fetchImpl: typeof fetch): Promise<Client> {
-  const legacyCompat = { enabled: true };
-  const factory = new ClientFactory({
-    transports: [
-      new JsonRpcTransportFactory({ fetchImpl, legacyCompat }),
-      quiet(new RestTransportFactory({ fetchImpl, legacyCompat })),
-    ],
-  });
-  const only = CardCodec.fromJSON({ ...card, supportedInterfaces: [chosen] });
-  return factory.createFromAgentCard(only);
-}
-
-/**
- * The SDK prints what it cannot decode to the console, and what agents say has no place in our logs:
- * the decoding step of its HTTP+JSON streams is replaced by one that only throws.
- */
-function quiet(factory: TransportFactory): TransportFactory {
-  const decode = (data: string) => SdkStreamResponse.fromJSON(JSON.parse(data));
-  return {
-    protocolName: factory.protocolName,
-    create: async (url, card) => {
-      const transport = await factory.create(url, card);
-      if (transport.protocolVersion !== '1.0') return transport;
-      return Object.assign(transport, { _processSseEventData: decode });
-    },
+/** The way to speak to the interface that a card names, kept as long as the card. */
+function callsByCard({
+  peerId,
+  egress,
+  clock,
+}: AgentClientOptions): (known: KnownCard) => AgentCalls {
+  const wire = createWireReader(peerId);
+  const fetchImpl = checkedFetch(egress.fetch, clock);
+  const { request } = egress;
+  const made = new WeakMap<KnownCard, AgentCalls>();
+  const make = (known: KnownCard): AgentCalls => {
+    const { chosen } = known;
+    const lean = chosen.protocolBinding === 'JSONRPC' && !isLegacyInterface(chosen);
+    return lean && request
+      ? jsonRpcCalls(known, { request, clock, wire })
+      : sdkCalls(known, fetchImpl, wire);
+  };
+  return (known) => {
+    const existing = made.get(known);
+    if (existing) return existing;
+    const calls = make(known);
+    made.set(known, calls);
+    return calls;
   };
 }
 
 /**
- * Headers of a call. The SDK adds the version, and spells the extension header as the version wants.
+ * Headers of a call, in lower case, so that a name cannot stand twice.
  *
  * Spec: A2A 1.0 §3.2.6 (service parameters), §4.6 (extensions)
  */
-function headersOf({ extensions }: KnownCard, context: PeerContext): Record<string, string> {
-  const { trace } = context;
-  const wanted = new Set([toolCallExtensionUri, ...(context.extensions ?? [])]);
-  const active = [...wanted].filter((one) => extensions.has(one));
-  return {
-    ...(active.length > 0 && { 'A2A-Extensions': active.join(', ') }),
-    ...(trace && { traceparent: trace.traceparent }),
-    ...(trace?.tracestate && { tracestate: trace.tracestate }),
-  };
+function headersOf(
+  credentials: Record<string, string>,
+  { extensions }: KnownCard,
+  { trace, extensions: activated = [] }: PeerContext,
+): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(credentials)) headers[name.toLowerCase()] = value;
+  if (extensions.size > 0) {
+    const wanted = new Set([toolCallExtensionUri, ...activated]);
+    const active = [...wanted].filter((one) => extensions.has(one));
+    if (active.length > 0) headers['a2a-extensions'] = active.join(', ');
+  }
+  if (trace) headers['traceparent'] = trace.traceparent;
+  if (trace?.tracestate) headers['tracestate'] = trace.tracestate;
+  return headers;
 }
 
 function closedError(peerId: string): GatewayError {

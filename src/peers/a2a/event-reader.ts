@@ -1,7 +1,8 @@
 /** Reads an agent's stream one event at a time, so that silence can be told apart from an end. */
-import type { StreamResponse as SdkStreamResponse } from '@a2a-js/sdk';
 import type { StreamResponse } from '../../model/a2a.ts';
+import type { EventStream } from './agent-calls.ts';
 import { DeadlineError } from './faults.ts';
+import type { LinkedAbort } from './linked-abort.ts';
 
 /** What reading gave: an event, silence, or the end of the stream. */
 export type ReadOutcome = { event: StreamResponse } | 'silent' | 'ended';
@@ -16,12 +17,9 @@ export interface EventReader {
 
 /** What a reader needs. */
 export interface EventReaderOptions {
-  events: AsyncGenerator<SdkStreamResponse, void, undefined>;
-  read: (event: SdkStreamResponse) => StreamResponse;
-  /** Closes the connection when aborted. */
-  stop: AbortController;
-  /** Aborted when reading is to end for whatever reason. */
-  signal: AbortSignal;
+  events: EventStream;
+  /** The signal that the stream was opened with: aborting it closes the connection. */
+  link: LinkedAbort;
   /** When set, silence before the first event is a failure after so many milliseconds. */
   firstWithinMs?: number;
   /** Turns what was thrown into what callers are told; `opened` after the first event. */
@@ -30,38 +28,37 @@ export interface EventReaderOptions {
 
 const noEvent = Symbol('no event');
 
-/** Wraps a stream of the SDK. The request goes out with the first `next`. */
+/** Wraps a stream. The request goes out with the first `next`. */
 export function createEventReader(options: EventReaderOptions): EventReader {
-  const { events, stop, signal } = options;
-  let pending: Promise<IteratorResult<SdkStreamResponse, void>> | undefined;
+  const { events, link } = options;
+  let pending: Promise<StreamResponse | undefined> | undefined;
   let opened = false;
   let done = false;
 
   const end = (): void => {
     if (done) return;
     done = true;
-    stop.abort();
-    // A generator that waits inside `next` returns only after that: nobody waits for it.
+    link.release();
     pending?.catch(() => undefined);
-    events.return().catch(() => undefined);
+    events.close();
   };
 
   const next = async (withinMs: number): Promise<ReadOutcome> => {
     if (done) return 'ended';
     const first = opened ? undefined : options.firstWithinMs;
     try {
-      signal.throwIfAborted();
+      link.signal.throwIfAborted();
       pending ??= events.next();
-      const got = await firstOf(pending, first ?? withinMs, signal);
-      if (got === noEvent && first === undefined) return 'silent';
-      if (got === noEvent) throw new DeadlineError(first ?? withinMs);
+      const event = await firstOf(pending, first ?? withinMs, link);
+      if (event === noEvent && first === undefined) return 'silent';
+      if (event === noEvent) throw new DeadlineError(first ?? withinMs);
       pending = undefined;
-      if (got.done === true) {
+      if (event === undefined) {
         end();
         return 'ended';
       }
       opened = true;
-      return { event: options.read(got.value) };
+      return { event };
     } catch (error) {
       end();
       throw options.failure(error, opened);
@@ -71,19 +68,16 @@ export function createEventReader(options: EventReaderOptions): EventReader {
   return { next, stop: end };
 }
 
-async function firstOf<T>(
+/** The promise's outcome, unless the time is over or the call is aborted before. */
+function firstOf<T>(
   promise: Promise<T>,
   withinMs: number,
-  signal: AbortSignal,
+  link: LinkedAbort,
 ): Promise<T | typeof noEvent> {
-  const other = Promise.withResolvers<typeof noEvent>();
-  const abort = () => other.reject(signal.reason as Error);
-  const timer = setTimeout(() => other.resolve(noEvent), Math.min(withinMs, 2 ** 31 - 1));
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await Promise.race([promise, other.promise]);
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', abort);
-  }
+  return link.wait(
+    new Promise((resolve, reject) => {
+      const timer = setTimeout(() => resolve(noEvent), Math.min(withinMs, 2 ** 31 - 1));
+      promise.then(resolve, reject).finally(() => clearTimeout(timer));
+    }),
+  );
 }

@@ -17,12 +17,19 @@ afterEach(async () => {
   await Promise.all(closers.splice(0).map((close) => close()));
 });
 
-function connect(cardUrl: string, more: Partial<A2aPeerOptions> = {}): A2aPeer {
+/** With `fetch` alone, every dialect goes through the SDK's transports. */
+type Way = 'request' | 'fetch';
+
+function connect(
+  cardUrl: string,
+  more: Partial<A2aPeerOptions> = {},
+  way: Way = 'request',
+): A2aPeer {
   const egress = createEgress({ allow: [], allowLoopback: true });
   const peer = createA2aPeer({
     id: 'travel',
     card: new URL(cardUrl),
-    egress,
+    egress: way === 'request' ? egress : { fetch: egress.fetch },
     timeouts: { requestMs: 2_000, connectMs: 1_000, idleMs: 500, recoverMs: 600 },
     dedupesMessageId: false,
     clock: Date.now,
@@ -118,16 +125,19 @@ const rpcFailures: Failure[] = [
 ];
 
 describe.each([
-  ['JSONRPC', [...failures, ...rpcFailures]],
-  ['HTTP+JSON', failures],
-] as const)('over %s', (binding, table) => {
+  ['JSONRPC', 'request', [...failures, ...rpcFailures]],
+  ['JSONRPC', 'fetch', [...failures, ...rpcFailures]],
+  ['HTTP+JSON', 'fetch', failures],
+] as const)('over %s and %s', (binding, way, table) => {
   const card = serveCard((one) => ({ ...one, capabilities: {} }), ['1.0'], [binding]);
 
   it.each(table)(
     '%s fails the call, and nothing of it leaks',
     async (_name, answer, code, facts) => {
       const peer = await badPeer({ card, on: { SendMessage: answer } });
-      const failure: unknown = await go(connect(peer.cardUrl)).catch((error: unknown) => error);
+      const failure: unknown = await go(connect(peer.cardUrl, {}, way)).catch(
+        (error: unknown) => error,
+      );
       expect(failure).toMatchObject({ code, facts: { peer: 'travel', ...facts } });
       const shown = JSON.stringify([String(failure), (failure as { facts: unknown }).facts]);
       expect(shown).not.toMatch(/SECRET|127\.0\.0\.1|elsewhere/);
@@ -147,7 +157,9 @@ describe.each([
       bad.stream([bad.taskIn('WORKING'), bad.statusIn('DANCING')], 'end'),
     ]) {
       const peer = await badPeer({ card: streaming, on: { SendStreamingMessage: answer } });
-      await expect(go(connect(peer.cardUrl))).rejects.toMatchObject({ code: 'peer-protocol' });
+      await expect(go(connect(peer.cardUrl, {}, way))).rejects.toMatchObject({
+        code: 'peer-protocol',
+      });
     }
     expect(printed).not.toHaveBeenCalled();
     printed.mockRestore();

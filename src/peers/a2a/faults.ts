@@ -36,6 +36,17 @@ export class ReplyError extends Error {
   }
 }
 
+/** An error that the peer sent inside a good reply. */
+export class RefusalError extends Error {
+  readonly reason: string;
+
+  constructor(reason: string) {
+    super(reason);
+    this.name = 'RefusalError';
+    this.reason = reason;
+  }
+}
+
 /** The reason of an abort that our own deadline caused. */
 export class DeadlineError extends Error {
   readonly timeoutMs: number;
@@ -137,6 +148,7 @@ export function faultFrom(error: unknown, call: FailedCall): GatewayError {
   if (error instanceof GatewayError) return renamed(error, call);
   if (error instanceof DeadlineError) return timeoutFault(call, error.timeoutMs, error);
   if (error instanceof ReplyError) return replyFault(error, call);
+  if (error instanceof RefusalError) return reasonFault(error.reason, call, error);
   const cause = error instanceof Error ? error.cause : undefined;
   const reason = reasonOf(error, call) ?? reasonOf(cause, call);
   if (reason !== undefined) return reasonFault(reason, call, error);

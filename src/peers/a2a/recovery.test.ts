@@ -23,12 +23,20 @@ afterEach(async () => {
   await Promise.all(closers.splice(0).map((close) => close()));
 });
 
-function connect(cardUrl: string, more: Partial<A2aPeerOptions> = {}): A2aPeer {
+const connect = (cardUrl: string, more?: Partial<A2aPeerOptions>) =>
+  connectOver('request', cardUrl, more);
+
+/** With `fetch` alone, every dialect goes through the SDK's transports. */
+function connectOver(
+  way: 'request' | 'fetch',
+  cardUrl: string,
+  more: Partial<A2aPeerOptions> = {},
+): A2aPeer {
   const egress = createEgress({ allow: [], allowLoopback: true });
   const peer = createA2aPeer({
     id: 'travel',
     card: new URL(cardUrl),
-    egress,
+    egress: way === 'request' ? egress : { fetch: egress.fetch },
     timeouts,
     dedupesMessageId: false,
     clock: Date.now,
@@ -83,11 +91,27 @@ const words = (events: PeerEvent[]) =>
 const go = (peer: A2aPeer, more: Partial<PeerContext> = {}) =>
   all(peer.start({ message: message('go') }, context(more)));
 
+/** How many messages reached the peer, by whatever name. */
+const sends = (peer: BadPeer) =>
+  peer.requests.filter((one) => /^(Send|message\/)/.test(one.method)).length;
+
 const position = { taskId: 'bad-task', contextId: 'bad-context' };
 
-describe('a stream that breaks', () => {
+const dialects = [
+  ['1.0', 'JSONRPC', 'request'],
+  ['1.0', 'JSONRPC', 'fetch'],
+  ['1.0', 'HTTP+JSON', 'fetch'],
+  ['0.3', 'JSONRPC', 'fetch'],
+  ['0.3', 'HTTP+JSON', 'fetch'],
+] as const;
+
+describe.each(dialects)('a stream that breaks, on %s %s over %s', (version, binding, way) => {
+  const connect = (cardUrl: string) => connectOver(way, cardUrl);
+  const card = serveCard((one) => one, [version], [binding]);
+
   it('is taken up again, and what was missed is told as a whole', async () => {
     const peer = await badPeer({
+      card,
       on: {
         SendStreamingMessage: bad.cutStream([bad.taskIn('WORKING'), bad.chunkIn('a', false)]),
         GetTask: bad.taskInState('WORKING', 'ab'),
@@ -107,11 +131,12 @@ describe('a stream that breaks', () => {
       '+d',
       'COMPLETED',
     ]);
-    expect(peer.requestsOf('SendStreamingMessage')).toHaveLength(1);
+    expect(sends(peer)).toBe(1);
   });
 
   it('and ended early is asked about; the finished task is told once', async () => {
     const peer = await badPeer({
+      card,
       on: {
         SendStreamingMessage: bad.endStreamEarly([bad.taskIn('WORKING'), bad.chunkIn('a', false)]),
         GetTask: bad.taskInState('COMPLETED', 'a'),
@@ -126,7 +151,9 @@ describe('a stream that breaks', () => {
     ]);
     expect(peer.requestsOf('SubscribeToTask')).toHaveLength(0);
   });
+});
 
+describe('a stream that breaks', () => {
   it('and falls silent is asked about, and goes on where nothing was missed', async () => {
     const peer = await badPeer({
       on: {
@@ -176,6 +203,18 @@ describe('a stream that breaks', () => {
     expect(peer.requestsOf('SubscribeToTask')).toHaveLength(1);
   });
 
+  it('is asked about when the busy agent said that it may be asked', async () => {
+    const peer = await badPeer({
+      on: {
+        SendStreamingMessage: bad.cutStream(),
+        GetTask: [bad.status(503, '', { 'retry-after': '1' }), bad.taskInState('COMPLETED', 'x')],
+      },
+    });
+    const before = Date.now();
+    expect(words(await go(connect(peer.cardUrl))).at(-1)).toBe('COMPLETED');
+    expect(Date.now() - before).toBeGreaterThan(950);
+  });
+
   it('is given up when the agent stays away for too long; the stage is named', async () => {
     const peer = await badPeer({
       on: { SendStreamingMessage: bad.cutStream(), GetTask: bad.disconnect() },
@@ -184,6 +223,24 @@ describe('a stream that breaks', () => {
       code: 'peer-unavailable',
       facts: { peer: 'travel', stage: 'get-task' },
     });
+  });
+
+  it('because the agent forgot everything says so, and nothing is sent again', async () => {
+    const first = await agent();
+    const peer = connect(first.cardUrl);
+    let restarted: A2aAgent | undefined;
+    const following = (async () => {
+      for await (const event of peer.start({ message: message('cancelable') }, context())) {
+        if (event.kind !== 'position') continue;
+        await first.close();
+        restarted = await agent({ port: first.port });
+      }
+    })();
+    await expect(following).rejects.toMatchObject({
+      code: 'peer-error',
+      message: 'The agent "travel" no longer knows this task. Start it again.',
+    });
+    expect(restarted?.ledger).toEqual([]);
   });
 
   it('before the task is known fails the call, without a second send', async () => {

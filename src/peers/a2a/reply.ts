@@ -1,4 +1,4 @@
-/** Looks at HTTP replies before the SDK does, which would forget status and headers. */
+/** Looks at HTTP replies before anything is read from them: status and headers say what went wrong. */
 import type { Clock } from '../../model/ids.ts';
 import { isObject } from '../../model/json.ts';
 import { reasonFromCode, ReplyError } from './faults.ts';
@@ -10,15 +10,30 @@ import { reasonFromCode, ReplyError } from './faults.ts';
 export function checkedFetch(send: typeof fetch, clock: Clock): typeof fetch {
   return async (input, init) => {
     const response = await send(input, init);
-    const type = response.headers.get('content-type') ?? '';
-    if (response.ok && !/^text\/html\b/i.test(type)) return response;
-    const text = await response.text();
-    throw new ReplyError(
-      response.ok ? 404 : response.status,
-      reasonFromBody(text),
-      retryAfterMs(response.headers.get('retry-after'), clock),
-    );
+    const { status, headers } = response;
+    if (isAnswer(status, headers.get('content-type') ?? '')) return response;
+    throw replyError(status, await response.text(), headers.get('retry-after'), clock);
   };
+}
+
+/** Whether a reply may hold an answer: a success that is no web page. */
+export function isAnswer(status: number, contentType: string): boolean {
+  return status >= 200 && status < 300 && !/^text\/html\b/i.test(contentType);
+}
+
+/** What a reply without an answer is told as. */
+export function replyError(
+  status: number,
+  body: string,
+  retryAfter: string | null,
+  clock: Clock,
+): ReplyError {
+  const isPage = status >= 200 && status < 300;
+  return new ReplyError(
+    isPage ? 404 : status,
+    reasonFromBody(body),
+    retryAfterMs(retryAfter, clock),
+  );
 }
 
 /** `Retry-After` in milliseconds: seconds or a date. Spec: RFC 9110 §10.2.3 */
@@ -44,10 +59,9 @@ function reasonFromBody(text: string): string | undefined {
   }
   const { code, details, status } = body['error'];
   if (typeof code === 'number' && code < 0) return reasonFromCode(code);
-  const info = Array.isArray(details)
-    ? details.find((one) => isObject(one) && 'reason' in one)
-    : {};
-  if (isObject(info) && typeof info['reason'] === 'string') return info['reason'];
+  const all: unknown[] = Array.isArray(details) ? details : [];
+  const info = all.filter(isObject).find((one) => typeof one['reason'] === 'string');
+  if (typeof info?.['reason'] === 'string') return info['reason'];
   if (status === 'NOT_FOUND') return 'TASK_NOT_FOUND';
   if (status === 'INVALID_ARGUMENT') return 'INVALID_PARAMS';
   return undefined;

@@ -52,9 +52,8 @@ export class Turns {
     this.options = options;
   }
 
-  async *start(turn: PeerTurn, context: PeerContext): Events {
-    const watch = await this.watch(context, new Progress(this.options.peerId));
-    yield* this.send(watch, turn);
+  start(turn: PeerTurn, context: PeerContext): Events {
+    return this.send(context, new Progress(this.options.peerId), turn);
   }
 
   async *followUp(position: JsonObject, turn: PeerFollowUp, context: PeerContext): Events {
@@ -62,7 +61,7 @@ export class Turns {
     const outgoing = outgoingFrom(place, turn);
     if (!outgoing) return yield* this.watchOn(place, turn, context);
     try {
-      yield* this.send(await this.watch(context, this.answering(place, turn)), outgoing);
+      yield* this.send(context, this.answering(place, turn), outgoing);
     } catch (error) {
       if (!(error instanceof UnsureSendError)) throw error;
       yield* this.afterUnsureSend({ place, turn, context, lost: error.fault, mayRepeat: true });
@@ -96,11 +95,12 @@ export class Turns {
   }
 
   /** Sends a message, once, and follows what comes of it. */
-  private async *send(watch: Watch, outgoing: Outgoing): Events {
-    const { client, context, progress } = watch;
+  private async *send(context: PeerContext, progress: Progress, outgoing: Outgoing): Events {
+    const { client } = this.options;
+    const watch = await this.watch(context, progress);
     if (!watch.streams) {
       const answer = await certain(progress, () => client.send(outgoing, context));
-      yield* progress.from(answer);
+      for (const event of progress.from(answer)) yield event;
       if (!progress.settled) yield* follow(watch, { task: answer.task });
       return;
     }
@@ -111,7 +111,7 @@ export class Turns {
         if (got === 'ended' || got === 'silent') throw unansweredSend(watch.peerId);
         return got.event;
       });
-      yield* progress.from(first);
+      for (const event of progress.from(first)) yield event;
       if (!progress.settled) yield* follow(watch, { reader });
     } finally {
       reader.stop();
@@ -154,7 +154,7 @@ export class Turns {
   ): Events {
     const { place, turn, context } = unsure;
     try {
-      yield* this.send(await this.watch(context, this.answering(place, turn)), outgoing);
+      yield* this.send(context, this.answering(place, turn), outgoing);
     } catch (error) {
       if (!(error instanceof UnsureSendError)) throw error;
       yield* this.afterUnsureSend({ ...unsure, lost: error.fault, mayRepeat: false });

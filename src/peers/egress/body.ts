@@ -1,4 +1,4 @@
-import { Transform, type Readable, type TransformCallback } from 'node:stream';
+import { Readable } from 'node:stream';
 import { GatewayError } from '../../model/errors.ts';
 
 /** How much of a reply is read, and how long its silence is borne. */
@@ -28,11 +28,24 @@ export function readBody(body: Readable, limits: BodyLimits): Promise<Buffer> {
   let size = 0;
   const watchdog = startWatchdog(body, limits.idleTimeoutMs);
   // Listeners instead of `for await`: this is the hot path, and iteration costs a promise a chunk.
-  const whole = new Promise<Buffer>((resolve, reject) => {
-    if (body.destroyed) reject(brokenBefore(body));
-    body.on('error', reject);
-    body.on('close', () => reject(brokenBefore(body)));
+  return new Promise<Buffer>((resolve, reject) => {
+    const settled = (): void => {
+      if (watchdog !== undefined) clearTimeout(watchdog);
+    };
+    if (body.destroyed) {
+      settled();
+      reject(brokenBefore(body));
+    }
+    body.on('error', (error) => {
+      settled();
+      reject(error);
+    });
+    body.on('close', () => {
+      settled();
+      if (!body.readableEnded) reject(brokenBefore(body));
+    });
     body.on('end', () => {
+      settled();
       const only = chunks.length === 1 ? chunks[0] : undefined;
       resolve(only ?? Buffer.concat(chunks));
     });
@@ -43,7 +56,6 @@ export function readBody(body: Readable, limits: BodyLimits): Promise<Buffer> {
       else chunks.push(chunk);
     });
   });
-  return whole.finally(() => clearTimeout(watchdog));
 }
 
 /** How a streamed reply is counted, and what its failures become. */
@@ -57,12 +69,9 @@ export interface StreamedReply {
 export function limitBody(body: Readable, limits: BodyLimits, reply: StreamedReply): Readable {
   const count = reply.events ? eventSizeCounter() : totalSizeCounter();
   const watchdog = startWatchdog(body, limits.idleTimeoutMs);
-  const limited = new Transform({
-    transform(chunk: Buffer, _encoding, done: TransformCallback) {
-      watchdog?.refresh();
-      if (count(chunk) > limits.maxBytes) done(tooLarge(limits.maxBytes));
-      else done(null, chunk);
-    },
+  // A plain Readable at the body's side: a Transform would cost a second buffer and its callbacks.
+  const limited = new Readable({
+    read: () => void body.resume(),
     destroy(error, done) {
       if (watchdog !== undefined) clearTimeout(watchdog);
       if (!body.destroyed) body.destroy(error ?? undefined);
@@ -71,12 +80,17 @@ export function limitBody(body: Readable, limits: BodyLimits, reply: StreamedRep
   });
   const fail = (error: unknown) => limited.destroy(asError(reply.failure(error)));
   body.on('error', fail);
+  body.on('end', () => limited.push(null));
   body.on('close', () => {
     if (!body.readableEnded) fail(brokenBefore(body));
   });
   limited.on('error', () => {}); // a reader that comes later still meets the error
   if (body.destroyed) fail(brokenBefore(body));
-  else body.pipe(limited);
+  body.on('data', (chunk: Buffer) => {
+    watchdog?.refresh();
+    if (count(chunk) > limits.maxBytes) limited.destroy(tooLarge(limits.maxBytes));
+    else if (!limited.push(chunk)) body.pause();
+  });
   return limited;
 }
 

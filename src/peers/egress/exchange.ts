@@ -69,7 +69,7 @@ export async function send(
   limits: EgressLimits,
 ): Promise<EgressReply> {
   const url = policy.checkUrl(target);
-  const attempt: AttemptedRequest = { host: url.host, signal: init.signal, ...limits };
+  const attempt: AttemptedRequest = { url, signal: init.signal, limits };
   let reply: Dispatcher.ResponseData;
   try {
     reply = await agent.request({
@@ -127,22 +127,23 @@ function replyOf(
     idleTimeoutMs: events ? limits.streamIdleTimeoutMs : limits.bodyTimeoutMs,
   };
   const failure = (error: unknown) => requestFailure(error, attempt, 'body');
-  const bytes = async (): Promise<Buffer> => {
-    try {
-      return await readBody(body, bodyLimits);
-    } catch (error) {
+  const bytes = (): Promise<Buffer> =>
+    readBody(body, bodyLimits).catch((error: unknown) => {
       throw failure(error);
-    }
-  };
+    });
   return {
     status: reply.statusCode,
     headers,
     header: (name) => first(headers[name.toLowerCase()]),
     bytes,
-    text: async () => (await bytes()).toString('utf8'),
+    text: () => bytes().then(utf8),
     stream: () => limitBody(body, bodyLimits, { events, failure }),
     discard: () => discard(reply),
   };
+}
+
+function utf8(bytes: Buffer): string {
+  return bytes.toString('utf8');
 }
 
 /**

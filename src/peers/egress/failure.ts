@@ -2,10 +2,9 @@ import { GatewayError } from '../../model/errors.ts';
 
 /** Where and how long a request was allowed to take. */
 export interface AttemptedRequest {
-  readonly host: string;
+  readonly url: URL;
   readonly signal: AbortSignal | undefined;
-  readonly connectTimeoutMs: number;
-  readonly headersTimeoutMs: number;
+  readonly limits: { readonly connectTimeoutMs: number; readonly headersTimeoutMs: number };
 }
 
 /** Turns what undici throws into errors that say where it stopped, and whether anything was sent. */
@@ -16,27 +15,29 @@ export function requestFailure(
 ): unknown {
   if (error instanceof GatewayError) return error;
   if (request.signal?.aborted === true) return request.signal.reason;
+  const { host } = request.url;
+  const { connectTimeoutMs, headersTimeoutMs } = request.limits;
   const code = errorCode(error);
   if (code === 'UND_ERR_HEADERS_TIMEOUT') {
     return new GatewayError(
       'peer-timeout',
-      `${request.host} did not answer within ${request.headersTimeoutMs} ms.`,
-      { facts: { stage: 'headers', timeoutMs: request.headersTimeoutMs }, cause: error },
+      `${host} did not answer within ${headersTimeoutMs} ms.`,
+      { facts: { stage: 'headers', timeoutMs: headersTimeoutMs }, cause: error },
     );
   }
   if (code === 'UND_ERR_CONNECT_TIMEOUT') {
-    return new GatewayError('peer-timeout', `${request.host} could not be connected to in time.`, {
-      facts: { stage: 'connect', timeoutMs: request.connectTimeoutMs },
+    return new GatewayError('peer-timeout', `${host} could not be connected to in time.`, {
+      facts: { stage: 'connect', timeoutMs: connectTimeoutMs },
       cause: error,
     });
   }
   if (connectFailures.has(code)) {
-    return new GatewayError('peer-unavailable', `${request.host} could not be connected to.`, {
+    return new GatewayError('peer-unavailable', `${host} could not be connected to.`, {
       facts: { stage: 'connect', reason: code },
       cause: error,
     });
   }
-  return new GatewayError('peer-unavailable', `The connection to ${request.host} broke.`, {
+  return new GatewayError('peer-unavailable', `The connection to ${host} broke.`, {
     facts: { stage },
     cause: error,
   });

@@ -1,4 +1,5 @@
 import ipaddr from 'ipaddr.js';
+import { LRUCache } from 'lru-cache';
 import { EgressRefusedError } from './refused.ts';
 
 /** Which targets may be reached although they are not on the public network. */
@@ -93,6 +94,19 @@ export function createEgressPolicy(rules: EgressRules): EgressPolicy {
     );
   };
 
+  // What is known without DNS of an origin, which is the same each time.
+  const refusals = new LRUCache<string, 'url' | 'address' | ''>({ max: 512 });
+
+  const refusalOf = (url: URL): 'url' | 'address' | '' => {
+    const known = refusals.get(url.origin);
+    if (known !== undefined) return known;
+    const host = normalizeHost(url.hostname);
+    const isRefused = parseAddress(host) !== undefined && !allowsAddress(host, host, portOf(url));
+    const refusal = host === '' ? 'url' : isRefused ? 'address' : '';
+    refusals.set(url.origin, refusal);
+    return refusal;
+  };
+
   const checkUrl = (target: string | URL): URL => {
     // The WHATWG parser maps every spelling of an IPv4 address (hexadecimal, octal, short,
     // full-width) to four decimal parts, so the check below sees what a socket would.
@@ -104,11 +118,8 @@ export function createEgressPolicy(rules: EgressRules): EgressPolicy {
     if (url.username !== '' || url.password !== '') {
       throw new EgressRefusedError('credentials', url.host);
     }
-    const host = normalizeHost(url.hostname);
-    if (host === '') throw new EgressRefusedError('url', url.host);
-    if (parseAddress(host) !== undefined && !allowsAddress(host, host, portOf(url))) {
-      throw new EgressRefusedError('address', url.host);
-    }
+    const refusal = refusalOf(url);
+    if (refusal !== '') throw new EgressRefusedError(refusal, url.host);
     return url;
   };
 

@@ -191,7 +191,8 @@ class Lists {
       }
       members.push(...(items as JsonObject[]));
       const next = result?.['nextCursor'];
-      if (typeof next !== 'string' || next === '') return members;
+      // Spec: MCP 2026-07-28 server/utilities/pagination: an empty string is a cursor too
+      if (typeof next !== 'string') return members;
       if (next === cursor || members.length > maxMembers) break;
       cursor = next;
     }

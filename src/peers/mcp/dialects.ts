@@ -80,9 +80,25 @@ export class Dialects {
     if (era.kind === 'modern') {
       this.#keep(era.description);
       this.#current = this.#modern();
-    } else this.#current = new LegacyDialect(this.#parts, this.#limits, this.#clock);
+    } else this.#current = await this.#legacy(context);
     this.#probedAt = this.#clock();
     return this.#current;
+  }
+
+  /**
+   * Nonsense may be the answer of a modern server in trouble too: only one that shakes hands is
+   * taken for legacy from now on.
+   */
+  async #legacy(context: PeerContext): Promise<Dialect> {
+    const legacy = new LegacyDialect(this.#parts, this.#limits, this.#clock);
+    try {
+      const signal = AbortSignal.timeout(this.#limits.connectMs * 2);
+      await legacy.describe({ ...context, signal });
+      return legacy;
+    } catch (error) {
+      await legacy.close();
+      throw error;
+    }
   }
 
   async #describe(context: PeerContext): Promise<ServerDescription> {

@@ -6,7 +6,7 @@
  */
 import { GatewayError } from '../../model/errors.ts';
 import { isObject, type JsonObject } from '../../model/json.ts';
-import { legacyRevisions, modernRevision, type RpcError } from '../../model/mcp.ts';
+import { legacyRevisions, modernRevision, type RpcError, type RpcOutcome } from '../../model/mcp.ts';
 import type { PeerContext } from '../../ports/peer.ts';
 import type { ServerDescription } from './conversation.ts';
 import { ask } from './exchange.ts';
@@ -34,35 +34,43 @@ export async function probeEra(
 ): Promise<Era> {
   const { wire, requestId, clientInfo } = parts;
   const method = 'server/discover';
+  const probe = () =>
+    ask(wire, modernRequest(requestId(), method, {}, context, { clientInfo }), {
+      headers: modernHeaders(method, {}, context),
+      signal: context.signal,
+      stage: 'connect',
+      silenceMs,
+    });
+  let outcome: RpcOutcome;
   try {
-    const { outcome } = await ask(
-      wire,
-      modernRequest(requestId(), method, {}, context, { clientInfo }),
-      {
-        headers: modernHeaders(method, {}, context),
-        signal: context.signal,
-        stage: 'connect',
-        silenceMs,
-      },
-    );
-    if ('error' in outcome) return eraOfError(parts, outcome.error);
-    const description = descriptionOf(outcome.result);
-    return description === undefined ? { kind: 'legacy' } : { kind: 'modern', description };
+    ({ outcome } = await probe());
+    if ('error' in outcome && offersOurs(outcome.error)) ({ outcome } = await probe());
   } catch (error) {
     // An HTTP status without an MCP message, or an answer in another shape, is no modern server.
     if (error instanceof GatewayError && error.code === 'peer-protocol') return { kind: 'legacy' };
     throw error;
   }
+  if ('error' in outcome) return eraOfError(wire.peerId, outcome.error);
+  const description = descriptionOf(outcome.result);
+  return description === undefined ? { kind: 'legacy' } : { kind: 'modern', description };
 }
 
-function eraOfError(parts: DialectParts, error: RpcError): Era {
-  const { peerId } = parts.wire;
+/** The revisions that a server names when it refuses one. */
+function offeredBy(error: RpcError): unknown[] {
+  const supported = isObject(error.data) ? error.data['supported'] : undefined;
+  return Array.isArray(supported) ? supported : [];
+}
+
+/** Whether a server refuses a revision and names ours: then it is asked in it once more. */
+function offersOurs(error: RpcError): boolean {
+  return error.code === unsupportedVersion && offeredBy(error).includes(modernRevision);
+}
+
+function eraOfError(peerId: string, error: RpcError): Era {
   if (error.code === unsupportedVersion) {
-    const supported = isObject(error.data) ? error.data['supported'] : undefined;
-    const offered: unknown[] = Array.isArray(supported) ? supported : [];
-    if (initializeRevisions.some((revision) => offered.includes(revision))) {
-      return { kind: 'legacy' };
-    }
+    const offered = offeredBy(error);
+    const legacy = initializeRevisions.some((revision) => offered.includes(revision));
+    if (legacy && !offersOurs(error)) return { kind: 'legacy' };
     throw offProtocol(peerId, 'connect', 'it speaks no protocol revision that the gateway knows');
   }
   // Spec: ibid.: header mismatch and missing capability are errors of a modern server too.

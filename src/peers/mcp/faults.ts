@@ -89,11 +89,16 @@ export function badStatus(
   );
 }
 
-/** The peer answered a request with a JSON-RPC error. */
+/**
+ * The peer answered a request with a JSON-RPC error. Its own words are in the facts, for callers
+ * that speak its protocol: they may tell of its insides.
+ */
 export function rpcFailed(peerId: string, error: RpcError): GatewayError {
-  return new GatewayError('peer-error', `The MCP server "${peerId}" reported: ${error.message}`, {
-    facts: { peer: peerId, ...rpcFact(error) },
-  });
+  return new GatewayError(
+    'peer-error',
+    `The MCP server "${peerId}" answered with an error (JSON-RPC ${error.code}).`,
+    { facts: { peer: peerId, ...rpcFact(error) } },
+  );
 }
 
 /** We stopped between sending and knowing. */

@@ -20,6 +20,7 @@ import {
 } from './conversation.ts';
 import { exchange, type Incoming, type Wire } from './exchange.ts';
 import { paramHeaderValues, routingHeaders } from './param-headers.ts';
+import { checkResultType } from './result-type.ts';
 
 /** Who we say we are. */
 export interface ClientInfo {
@@ -73,7 +74,9 @@ export class ModernDialect implements Dialect {
       stage: options.stage,
       silenceMs: options.silenceMs,
     });
-    return new ModernConversation(incoming, stop);
+    return new ModernConversation(incoming, stop, (result) =>
+      checkResultType(wire.peerId, options.stage, method, result),
+    );
   }
 
   async listen(): Promise<Listening> {
@@ -90,17 +93,24 @@ class ModernConversation implements Conversation {
   held = false;
   readonly #incoming: AsyncGenerator<Incoming, void, undefined>;
   readonly #stop: AbortController;
+  readonly #check: (result: JsonObject) => void;
   #done = false;
 
-  constructor(incoming: AsyncGenerator<Incoming, void, undefined>, stop: AbortController) {
+  constructor(
+    incoming: AsyncGenerator<Incoming, void, undefined>,
+    stop: AbortController,
+    check: (result: JsonObject) => void,
+  ) {
     this.#incoming = incoming;
     this.#stop = stop;
+    this.#check = check;
   }
 
   async next(): Promise<Incoming | undefined> {
     try {
       const { value } = await this.#incoming.next();
       this.#done = value === undefined || value.kind === 'outcome';
+      if (value?.kind === 'outcome' && 'result' in value.outcome) this.#check(value.outcome.result);
       return value ?? undefined;
     } catch (error) {
       if (this.#stop.signal.aborted) return undefined;

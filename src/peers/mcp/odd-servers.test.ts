@@ -9,9 +9,10 @@ import {
   mcpPeer as guardedPeer,
   Turn,
 } from '../../../test/support/mcp-peer-driver.ts';
-import { mintId } from '../../model/ids.ts';
+import { createMintId } from '../../model/ids.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { McpPeerOptions } from './peer.ts';
+const mintId = createMintId();
 
 /** A connector over a plain `fetch`, for both ways out are to be the same. */
 const mcpPeer = (url: string, options: Partial<McpPeerOptions> = {}) =>
