@@ -1,8 +1,7 @@
 /**
  * The composition root: everything that the gateway is made of is built and wired here, once.
  */
-import { randomBytes } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createA2aFace } from './a2a/face.ts';
 import { createConnectPage } from './auth/connect-page.ts';
@@ -13,20 +12,23 @@ import { TaskEngine } from './engine/task-engine.ts';
 import { createFront } from './front.ts';
 import { createMcpFace } from './mcp/face.ts';
 import { originCheck } from './mcp/origin.ts';
-import { mintId } from './model/ids.ts';
+import { createMintId, pooledRandomBytes, type MintId, type RandomBytes } from './model/ids.ts';
 import { anonymous } from './model/principal.ts';
 import { createEventLog, type EventLog } from './observe/events.ts';
 import type { Logger } from './observe/log.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { currentTrace, traceFields, traceFrom, runWithTrace } from './observe/trace.ts';
 import { createA2aPeer } from './peers/a2a/a2a-peer.ts';
+import type { EgressRefusedError } from './peers/egress/refused.ts';
 import { createEgress, type Egress } from './peers/guarded-fetch.ts';
 import { createMcpPeer } from './peers/mcp/peer.ts';
 import { measured } from './peers/measured.ts';
+import { pinnedEgress } from './peers/pinned-egress.ts';
 import { ConfiguredPeers, type ManagedPeer } from './peers/registry.ts';
 import type { PeerRegistry } from './ports/peer.ts';
 import { openDatabase } from './store/sqlite/database.ts';
 import { SqliteTaskStore } from './store/sqlite/task-store.ts';
+import { createTimeBudget } from './time-budget.ts';
 import { SchemaValidator } from './translate/json-schema.ts';
 
 /** A gateway that serves. */
@@ -68,9 +70,10 @@ export function createPeers(
   egress: Egress,
   events: EventLog,
 ): ConfiguredPeers<PeerConfig> {
-  const validator = new SchemaValidator();
+  const validator = new SchemaValidator({ within: createTimeBudget() });
+  const mintId = createMintId(pooledRandomBytes());
   const peers = new ConfiguredPeers<PeerConfig>((peer) =>
-    measured(makePeer(peer, config, egress, validator), events),
+    measured(makePeer(peer, config, { egress, validator, mintId, events }), events),
   );
   for (const id of peers.reconfigure(config.peers).added) announce(events, config, id);
   return peers;
@@ -86,6 +89,8 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   );
   const egress = openEgress(config, events);
   const peers = createPeers(config, egress, events);
+  const random = pooledRandomBytes();
+  const mintId = createMintId(random);
   const tasks = new TaskEngine({
     store,
     peers,
@@ -103,14 +108,32 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     },
     events,
   });
-  const server = createServer({ keepAliveTimeout: 65_000, requestTimeout: 0 });
+  const { receive } = config.limits;
+  const server = createServer({
+    keepAliveTimeout: 65_000,
+    // Of the request alone: an answer takes as long as it takes.
+    requestTimeout: receive,
+    headersTimeout: Math.min(receive, 60_000),
+    connectionsCheckingInterval: Math.min(receive, 10_000),
+  });
+  let answer: RequestListener = starting;
+  server.on('request', (req, res) => {
+    const started = performance.now();
+    res.on('close', () => {
+      const face = /^\/(mcp|a2a|connect)\//.exec(req.url ?? '')?.[1] ?? 'other';
+      const method = headerText(req.headers['mcp-method']) ?? req.method ?? '';
+      const outcome = res.writableFinished ? `${res.statusCode}` : 'closed';
+      metrics.request({ face, method, outcome, seconds: (performance.now() - started) / 1000 });
+    });
+    runWithTrace(requestTrace(req, random), () => answer(req, res));
+  });
   const listening = await listen(server, config.gateway.listen);
   const publicUrl = config.gateway.publicUrl ?? listening;
-  const trace = (req: IncomingMessage) => traceFields(currentTrace() ?? requestTrace(req));
+  const trace = (req: IncomingMessage) => traceFields(currentTrace() ?? requestTrace(req, random));
   const services = { tasks, peers, publicUrl, seal, clock, mintId, trace };
   const mcp = createMcpFace({
     ...services,
-    schemas: new SchemaValidator(),
+    schemas: new SchemaValidator({ within: createTimeBudget() }),
     limits: {
       bodyBytes: config.limits.body,
       syncCallMs: config.limits.syncCall,
@@ -161,16 +184,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     fault: (error, { method, path }) =>
       events.emit({ event: 'internal.error', where: `${method} ${path}`, error }),
   });
-  server.on('request', (req, res) => {
-    const started = performance.now();
-    res.on('close', () => {
-      const face = /^\/(mcp|a2a|connect)\//.exec(req.url ?? '')?.[1] ?? 'other';
-      const method = headerText(req.headers['mcp-method']) ?? req.method ?? '';
-      const outcome = res.writableFinished ? `${res.statusCode}` : 'closed';
-      metrics.request({ face, method, outcome, seconds: (performance.now() - started) / 1000 });
-    });
-    runWithTrace(requestTrace(req), () => front(req, res));
-  });
+  answer = front;
   events.emit({ event: 'server.started', url: publicUrl, peers: config.peers.length });
 
   return {
@@ -208,16 +222,25 @@ export function openEgress(config: Config, events: EventLog): Egress {
       maxResponseBytes: config.limits.peerReply,
       connectTimeoutMs: config.limits.peerConnect,
     },
-    onRefused: (error) =>
-      events.emit({ event: 'egress.refused', host: error.host, reason: error.reason }),
+    onRefused: refusalsInto(events),
   });
+}
+
+function refusalsInto(events: EventLog): (error: EgressRefusedError) => void {
+  return ({ host, reason }) => events.emit({ event: 'egress.refused', host, reason });
+}
+
+interface PeerParts {
+  egress: Egress;
+  validator: SchemaValidator;
+  mintId: MintId;
+  events: EventLog;
 }
 
 function makePeer(
   peer: PeerConfig,
   config: Config,
-  egress: Egress,
-  validator: SchemaValidator,
+  { egress, validator, mintId, events }: PeerParts,
 ): ManagedPeer {
   const headers: Record<string, string> = { ...peer.headers };
   if (peer.credentials.type === 'bearer') {
@@ -233,10 +256,12 @@ function makePeer(
     mintId,
   };
   if (peer.kind === 'a2a') {
-    const { card, dedupesMessageId } = peer;
+    const { card, origins, dedupesMessageId } = peer;
+    const pin = { headers: Object.keys(headers), origins };
     const idleMs = peer.timeouts.idle ?? agentIdleMs;
     return createA2aPeer({
       ...common,
+      egress: pinnedEgress(common.egress, pin, refusalsInto(events)),
       card: new URL(card),
       dedupesMessageId,
       timeouts: { requestMs: callMs, connectMs, idleMs: idleMs || forEver, recoverMs },
@@ -263,9 +288,9 @@ function headerText(value: string | string[] | undefined): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-function requestTrace(req: IncomingMessage) {
+function requestTrace(req: IncomingMessage, random: RandomBytes) {
   const { traceparent, tracestate } = req.headers;
-  return traceFrom([{ traceparent, tracestate }], randomBytes);
+  return traceFrom([{ traceparent, tracestate }], random);
 }
 
 async function listen(server: Server, at: { host: string; port: number }): Promise<string> {
@@ -280,6 +305,13 @@ async function listen(server: Server, at: { host: string; port: number }): Promi
   const host = at.host.includes(':') ? `[${at.host}]` : at.host;
   return `http://${host}:${port}`;
 }
+
+/** What a client hears that comes while tasks are picked up. */
+const starting: RequestListener = (req, res) => {
+  const alive = req.url === '/healthz';
+  res.writeHead(alive ? 200 : 503, { 'content-type': 'application/json', 'retry-after': '1' });
+  res.end(JSON.stringify({ status: 'starting' }));
+};
 
 /** Lets running requests end, then ends the streams, then the connections. */
 async function drain(

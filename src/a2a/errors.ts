@@ -61,18 +61,6 @@ const table = {
   canceled: { status: 500, reason: 'CANCELED' },
 } as const satisfies Record<ErrorCode, ErrorClass | OtherRow>;
 
-/** A2A errors that an agent may answer with and that its caller has to see, by JSON-RPC code. */
-const relayed: Readonly<Record<number, ErrorClass>> = {
-  [-32001]: TaskNotFoundError,
-  [-32002]: TaskNotCancelableError,
-  [-32003]: PushNotificationNotSupportedError,
-  [-32004]: UnsupportedOperationError,
-  [-32005]: ContentTypeNotSupportedError,
-  [-32006]: InvalidAgentResponseError,
-  [-32008]: ExtensionSupportRequiredError,
-  [-32602]: RequestMalformedError,
-};
-
 /** A failure with an HTTP status that no A2A error has. JSON-RPC callers see -32603. */
 class StatusError extends A2AError {
   override readonly reason: string;
@@ -104,7 +92,7 @@ export function a2aFaultOf(thrown: unknown): A2aFault {
     return { error: new A2AError({ message: internalText }), unexpected: true };
   }
   const { message, facts } = thrown;
-  const row = relayedClass(thrown) ?? table[thrown.code];
+  const row = isInvalidParams(thrown) ? RequestMalformedError : table[thrown.code];
   if (typeof row === 'function') {
     const { field } = facts;
     const metadata = typeof field === 'string' ? { field } : undefined;
@@ -119,11 +107,13 @@ export function a2aFaultOf(thrown: unknown): A2aFault {
   };
 }
 
-function relayedClass(thrown: GatewayError): ErrorClass | undefined {
+/**
+ * Whether an MCP server said so. Its other codes mean nothing in A2A, which uses the same numbers
+ * for things of its own.
+ */
+function isInvalidParams(thrown: GatewayError): boolean {
   const { rpc } = thrown.facts;
-  if (thrown.code !== 'peer-error' || !isObject(rpc)) return undefined;
-  const { code } = rpc;
-  return typeof code === 'number' ? relayed[code] : undefined;
+  return thrown.code === 'peer-error' && isObject(rpc) && rpc['code'] === -32602;
 }
 
 function retryAfter(thrown: GatewayError, status: number): number | undefined {

@@ -249,8 +249,8 @@ export class JsonRpcEndpoint {
       res.destroy();
       return;
     }
-    // What is left of a body that is too large is not read.
-    if (refusal.status === 413) res.setHeader('connection', 'close');
+    // A caller that is cut off while it sends does not see why: the rest is read and dropped.
+    if (refusal.status === 413) res.req.resume();
     sendJson(res, refusal.status, { jsonrpc: '2.0', id: refusal.id, error: refusal.error });
   }
 }
@@ -311,10 +311,11 @@ function refusalOf(thrown: unknown, id: RpcId): Refusal {
 
 function sendJson(res: ServerResponse, status: number, body: unknown): void {
   if (res.destroyed) return;
-  const bytes = Buffer.from(JSON.stringify(body));
+  // Text, not bytes: it leaves in one write together with the headers.
+  const text = JSON.stringify(body);
   res.writeHead(status, {
     'content-type': 'application/json',
-    'content-length': bytes.length,
+    'content-length': Buffer.byteLength(text),
   });
-  res.end(bytes);
+  res.end(text);
 }

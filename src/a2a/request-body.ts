@@ -2,19 +2,10 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../model/errors.ts';
+import { jsonFlaw, type JsonFlaw } from '../translate/strict-json.ts';
 import { headerOf } from './version.ts';
 
 const byteOrderMark = '\uFEFF';
-
-/** Writing JSON recurses: some thousand levels end the stack. */
-const maxDepth = 256;
-
-const quote = 0x22;
-const openBracket = 0x5b;
-const backslash = 0x5c;
-const closeBracket = 0x5d;
-const openBrace = 0x7b;
-const closeBrace = 0x7d;
 
 /**
  * The body as text, without a byte order mark; empty when there is none.
@@ -32,18 +23,25 @@ export async function readBody(req: IncomingMessage, limit: number): Promise<str
 
 /**
  * The JSON of a body. Throws `invalid-request` when it is none, and `invalid-params` when it is
- * nested so deeply that it could not be written again.
+ * nested so deeply that it could not be written again, or says something twice.
  */
 export function parseJson(text: string): unknown {
-  if (isTooDeep(text)) {
-    throw new GatewayError('invalid-params', `The JSON is nested deeper than ${maxDepth} levels.`);
-  }
+  let value: unknown;
   try {
-    return JSON.parse(text) as unknown;
+    value = JSON.parse(text) as unknown;
   } catch {
     throw new GatewayError('invalid-request', 'The request body is not JSON.');
   }
+  const flaw = jsonFlaw(text);
+  if (flaw !== undefined) throw new GatewayError('invalid-params', flaws[flaw]);
+  return value;
 }
+
+const flaws = {
+  'duplicate-member': 'A member stands twice in one object of the JSON.',
+  'too-many-members': 'The JSON has too many members.',
+  'too-deep': 'The JSON is nested too deeply.',
+} as const satisfies Record<JsonFlaw, string>;
 
 /** Refuses a body in another media type. A body without a declared type is taken as JSON. */
 export function checkContentType(req: IncomingMessage, accepted: readonly string[]): void {
@@ -74,27 +72,13 @@ function readBytes(req: IncomingMessage, limit: number): Promise<Buffer> {
     req.on('data', onData);
     req.once('end', () => resolve(Buffer.concat(chunks, size)));
     req.once('error', reject);
-    req.once('close', () => reject(new GatewayError('canceled', 'The request was cut off.')));
+    req.once('close', () => {
+      if (req.readableEnded) return;
+      reject(new GatewayError('canceled', 'The request was cut off.'));
+    });
   });
 }
 
 function tooLarge(limit: number): GatewayError {
   return new GatewayError('too-large', `The request body is larger than ${limit} bytes.`);
-}
-
-function isTooDeep(text: string): boolean {
-  let depth = 0;
-  let inString = false;
-  for (let at = 0; at < text.length; at += 1) {
-    const char = text.charCodeAt(at);
-    if (inString) {
-      if (char === backslash) at += 1;
-      else if (char === quote) inString = false;
-    } else if (char === quote) inString = true;
-    else if (char === openBracket || char === openBrace) {
-      depth += 1;
-      if (depth > maxDepth) return true;
-    } else if (char === closeBracket || char === closeBrace) depth -= 1;
-  }
-  return false;
 }

@@ -121,7 +121,8 @@ function refuse(
   if (unexpected) options.onInternalError(failed.call.peerId, failed.error);
   const status = restStatusFor(error);
   const legacy = failed.version === '0.3';
-  if (status === 413) res.setHeader('connection', 'close');
+  // A caller that is cut off while it sends does not see why: the rest is read and dropped.
+  if (status === 413) res.req.resume();
   const body = legacy ? toLegacyHTTPError(error) : named(toRestErrorBody(error, status), status);
   sendError(res, status, body);
 }

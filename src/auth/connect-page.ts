@@ -11,6 +11,7 @@ import type { Principal } from '../model/principal.ts';
 import type { OpenQuestion } from '../ports/peer.ts';
 import type { Seal } from '../ports/seal.ts';
 import type { TaskService, TaskView } from '../ports/tasks.ts';
+import { plainText, shortened } from '../translate/plain-text.ts';
 
 /** What the page needs. */
 export interface ConnectPageOptions {
@@ -67,8 +68,14 @@ async function find(
     throw error;
   }
   if (view.task.status.state !== 'TASK_STATE_AUTH_REQUIRED') return undefined;
-  return connectPage(await nameOf(peerId), peerId, explanation(view));
+  const name = shortened(plainText(await nameOf(peerId)), maxName) || peerId;
+  return connectPage(name, peerId, explanation(view));
 }
+
+/** What an agent may fill of the page, in characters. */
+const maxName = 100;
+const maxText = 10_000;
+const maxTargets = 20;
 
 interface Explanation {
   text: string;
@@ -97,11 +104,12 @@ function explanation(view: TaskView): Explanation {
 
 function connectPage(name: string, peerId: string, { text, candidates }: Explanation): string {
   const targets = [...new Set(candidates.map(webUrl).filter((url) => url !== undefined))];
+  const words = plainText(text).slice(0, maxText);
   const target = targets.length === 1 ? targets[0] : undefined;
   const said =
-    text === ''
+    words.trim() === ''
       ? '<p>The agent gave no reason.</p>'
-      : `<h2>What the agent says</h2><blockquote>${escape(text)}</blockquote>`;
+      : `<h2>What the agent says</h2><blockquote>${escape(words)}</blockquote>`;
   const go =
     target === undefined
       ? `<p>${
@@ -125,7 +133,10 @@ ${go}
 
 function list(urls: string[]): string {
   if (urls.length === 0) return '';
-  return `<ul>${urls.map((url) => `<li class="url">${escape(url)}</li>`).join('')}</ul>`;
+  return `<ul>${urls
+    .slice(0, maxTargets)
+    .map((url) => `<li class="url">${escape(url)}</li>`)
+    .join('')}</ul>`;
 }
 
 /** The normalised URL when it is one for a browser. */

@@ -41,6 +41,7 @@ describe('a configuration', () => {
       peers: [],
       limits: {
         body: 4_194_304,
+        receive: 60_000,
         syncCall: 55_000,
         interruptTtl: 86_400_000,
         openInterruptsPerPrincipal: 100,
@@ -79,6 +80,7 @@ peers:
         kind: 'a2a',
         id: 'travel',
         card: 'https://travel.example/.well-known/agent-card.json',
+        origins: ['https://travel.example'],
         dedupesMessageId: true,
         credentials: { type: 'bearer', token: 'from-env' },
         headers: {},

@@ -166,7 +166,13 @@ const peerBase = z.strictObject({
     .refine((id) => !reservedPeerIds.some((reserved) => reserved === id), {
       message: `reserved; choose another than ${reservedPeerIds.join(', ')}`,
     }),
-  a2a: z.strictObject({ card: httpUrl }).optional(),
+  a2a: z
+    .strictObject({
+      card: httpUrl,
+      /** Origins beside the card's own that may have the credentials and headers. */
+      origins: z.array(origin).default([]),
+    })
+    .optional(),
   mcp: z.strictObject({ url: httpUrl }).optional(),
   credentials: credentials.prefault({ type: 'none' }),
   /** Sent with every request to the peer. */
@@ -199,6 +205,8 @@ interface PeerBase {
 export interface A2aPeerConfig extends PeerBase {
   readonly kind: 'a2a';
   readonly card: string;
+  /** Origins that may have the credentials and headers. */
+  readonly origins: readonly string[];
   readonly dedupesMessageId: boolean;
 }
 
@@ -221,7 +229,9 @@ export const peer = peerBase.transform((value, context): PeerConfig => {
   if (value.a2a !== undefined && value.mcp === undefined) {
     if (value.idempotentTools === undefined) {
       const dedupesMessageId = value.dedupesMessageId ?? false;
-      return { kind: 'a2a', card: value.a2a.card, dedupesMessageId, ...base };
+      const { card } = value.a2a;
+      const origins = [new URL(card).origin, ...value.a2a.origins];
+      return { kind: 'a2a', card, origins, dedupesMessageId, ...base };
     }
     mistake('idempotentTools', 'only an mcp peer has tools; an a2a peer takes dedupesMessageId');
   } else if (value.mcp !== undefined && value.a2a === undefined) {
@@ -239,6 +249,8 @@ export const peer = peerBase.transform((value, context): PeerConfig => {
 const limits = z.strictObject({
   /** Largest request body, in bytes. */
   body: size().prefault('4MiB'),
+  /** How long a request may take to arrive. */
+  receive: duration().prefault('60s'),
   /** How long a call is held open before the caller is told how to go on. */
   syncCall: duration().prefault('55s'),
   /** How long a question stays open. */

@@ -20,6 +20,8 @@ export interface HousekeepingTools {
   log: TaskLog;
   clock: Clock;
   replica: string;
+  /** Tasks that could not be stored, and that nobody drives since. */
+  lost: Set<string>;
 }
 
 const recoveredAtOnce = 64;
@@ -44,7 +46,7 @@ async function recoverTask(tools: HousekeepingTools, row: TaskRow): Promise<void
   const epoch = await store.adopt(row.id, replica);
   if (epoch === undefined) return;
   const peer = peers.get(row.peerId);
-  const sends = row.facts['sending'] !== undefined;
+  const sends = row.facts['sending'] !== undefined || row.facts['cancelRequested'] === true;
   if (peer?.protocol === 'a2a' && row.state === 'TASK_STATE_INPUT_REQUIRED' && !sends) {
     // The agent waits for our caller and needs nobody to watch it.
     log.recovery(row, 'waiting');
@@ -63,17 +65,24 @@ async function recoverTask(tools: HousekeepingTools, row: TaskRow): Promise<void
   log.recovery(row, 'followed');
   const { sending } = live.facts;
   driver.drive(live, {}, (context) => peer.resume(live.position, context, sending));
+  if (live.facts.cancelRequested === true) void driver.cancelAtPeer(live, peer).catch(() => {});
 }
 
 /** One round of timers and retention. */
 export async function sweepTasks(tools: HousekeepingTools): Promise<void> {
-  const { store, cache, driver, log, clock } = tools;
+  const { store, peers, cache, driver, log, clock } = tools;
   try {
     for (const id of await store.due(clock(), expiredAtOnce)) {
       const live = await cache.get(id);
       if (live === undefined || !isInterrupted(live.state)) continue;
-      live.runner?.abort();
+      const peer = peers.get(live.peerId);
+      if (peer !== undefined) driver.release(live, peer);
       driver.end(live, 'TASK_STATE_FAILED', 'The question was not answered in time.', 'expired');
+    }
+    for (const id of tools.lost) {
+      const row = await store.read(id);
+      tools.lost.delete(id);
+      if (row !== undefined && row.expiresAt === null) await recoverTask(tools, row);
     }
     await store.sweep(clock(), sweptAtOnce);
   } catch (error) {

@@ -36,6 +36,8 @@ export interface TaskFacts {
   features?: ClientFeatures;
   extensions?: readonly string[];
   meta?: JsonObject;
+  /** The caller wants this work to stop; the peer may not have heard of it yet. */
+  cancelRequested?: boolean;
 }
 
 /** What a live task needs from its surroundings. */
@@ -49,6 +51,8 @@ export interface TaskSurroundings {
   interruptTtlMs: number;
   /** A context id for a task that is promised before its peer has named the conversation. */
   nameContext(task: LiveTask): string;
+  /** Throws `too-many` when so many tasks of this owner wait that no further one may. */
+  checkMayWait(task: LiveTask): void;
   /** Hears of each change of state of a stored task; `before` is undefined for a new row. */
   onState(task: LiveTask, before: TaskState | undefined, after: TaskState): void;
   /** Another runner has taken the row, or the store failed: stop driving. */
@@ -231,14 +235,9 @@ export class LiveTask implements TaskHandle {
   }
 
   view(): TaskView {
-    const { artifacts, history } = this.#task;
     const expiresAt = this.#expiresAt() ?? this.#updatedAt + this.#around.taskTtlMs;
     return {
-      task: {
-        ...this.#task,
-        ...(artifacts === undefined ? {} : { artifacts: [...artifacts] }),
-        ...(history === undefined ? {} : { history: [...history] }),
-      },
+      task: this.#snapshot(),
       peerId: this.peerId,
       seq: this.#seq,
       questions: isInterrupted(this.state) ? this.facts.questions : [],
@@ -252,28 +251,37 @@ export class LiveTask implements TaskHandle {
     };
   }
 
+  /** The task as it is now. Its lists grow in place, what is in them never changes. */
+  #snapshot(): Task {
+    const { artifacts, history } = this.#task;
+    return {
+      ...this.#task,
+      ...(artifacts === undefined ? {} : { artifacts: [...artifacts] }),
+      ...(history === undefined ? {} : { history: [...history] }),
+    };
+  }
+
   async settled(
     options: { timeoutMs?: number; signal?: AbortSignal; afterSeq?: number } = {},
   ): Promise<Settled> {
     const afterSeq = options.afterSeq ?? 0;
-    return this.#until(options, () => this.#settledAfter(afterSeq));
+    return this.#until(options, () => this.#isSettledAfter(afterSeq));
   }
 
   async acknowledged(
     options: { timeoutMs?: number; signal?: AbortSignal; afterSeq?: number } = {},
   ): Promise<Settled> {
     const afterSeq = options.afterSeq ?? 0;
-    return this.#until(options, () => {
-      const settled = this.#settledAfter(afterSeq);
-      if (settled !== undefined) return settled;
-      return this.#acknowledged ? { kind: 'pending', view: this.view() } : undefined;
-    });
+    return this.#until(options, () => this.#acknowledged || this.#isSettledAfter(afterSeq));
   }
 
   async commit(): Promise<TaskView> {
     if (this.refusal !== undefined && this.#stored === 'no') throw this.refusal;
     // A task that was read from the store has its row.
-    if (this.#stored === 'no') this.#creating = this.#create();
+    if (this.#stored === 'no') {
+      if (isInterrupted(this.state)) this.#checkMayWait();
+      this.#creating = this.#create();
+    }
     await this.#creating;
     await this.durable();
     return this.view();
@@ -311,26 +319,39 @@ export class LiveTask implements TaskHandle {
     if (this.#stored === 'no') this.#abandon();
   }
 
-  #settledAfter(afterSeq: number): Settled | undefined {
+  /** Many may have been let in at once, and only now it shows which of them wait. */
+  #checkMayWait(): void {
+    try {
+      this.#around.checkMayWait(this);
+    } catch (error) {
+      this.abandon();
+      throw error;
+    }
+  }
+
+  #isSettledAfter(afterSeq: number): boolean {
+    if (this.#stored === 'no' && (this.refusal ?? this.#direct) !== undefined) return true;
+    if (!isTerminal(this.state) && !isInterrupted(this.state)) return false;
+    if (this.#statusSeq <= afterSeq) return false;
+    return this.#stored === 'no' || this.#storedSeq >= this.#statusSeq;
+  }
+
+  #settled(afterSeq: number): Settled {
     if (this.#stored === 'no') {
       if (this.refusal !== undefined) throw this.refusal;
       if (this.#direct !== undefined) return { kind: 'message', message: this.#direct };
     }
-    if (!isTerminal(this.state) && !isInterrupted(this.state)) return undefined;
-    if (this.#statusSeq <= afterSeq) return undefined;
-    if (this.#stored !== 'no' && this.#storedSeq < this.#statusSeq) return undefined;
-    return { kind: 'task', view: this.view() };
+    return { kind: this.#isSettledAfter(afterSeq) ? 'task' : 'pending', view: this.view() };
   }
 
   async #until(
-    options: { timeoutMs?: number; signal?: AbortSignal },
-    reached: () => Settled | undefined,
+    options: { timeoutMs?: number; signal?: AbortSignal; afterSeq?: number },
+    isReached: () => boolean,
   ): Promise<Settled> {
     const deadline =
       options.timeoutMs === undefined ? Infinity : performance.now() + options.timeoutMs;
     for (;;) {
-      const settled = reached();
-      if (settled !== undefined) return settled;
+      if (isReached()) return this.#settled(options.afterSeq ?? 0);
       if (this.#lost !== undefined) throw this.#lost;
       const left = deadline - performance.now();
       if (left <= 0 || options.signal?.aborted === true) {
@@ -339,6 +360,7 @@ export class LiveTask implements TaskHandle {
       await this.#wake.wait({
         ...(options.signal === undefined ? {} : { signal: options.signal }),
         ...(left === Infinity ? {} : { ms: Math.min(left, 2 ** 31 - 1) }),
+        until: () => this.#lost !== undefined || isReached(),
       });
     }
   }
@@ -364,7 +386,7 @@ export class LiveTask implements TaskHandle {
     this.#around.onState(this, undefined, this.state);
     this.#seq = 1;
     this.#statusSeq = Math.min(this.#statusSeq, 1);
-    this.#log = [{ seq: 1, event: { kind: 'created', task: structuredClone(this.#task) } }];
+    this.#log = [{ seq: 1, event: { kind: 'created', task: this.#snapshot() } }];
     const row: TaskRow = {
       ...this.#progress(),
       id: this.id,
@@ -391,6 +413,8 @@ export class LiveTask implements TaskHandle {
     if (this.#stored === 'yes' && this.#flushing === undefined) {
       this.#flushing = this.#flush().finally(() => {
         this.#flushing = undefined;
+        // What came between the last look and this moment has not started a flush of its own.
+        if (this.#dirty && this.#lost === undefined) this.#touch();
         this.#wake.notify();
       });
     }

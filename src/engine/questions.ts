@@ -59,7 +59,8 @@ function sameQuestion(known: OpenQuestion, asked: PeerQuestion): boolean {
 }
 
 function freshKey(used: string[], wanted: string | undefined): string {
-  if (wanted !== undefined && wanted.length <= 128 && !used.includes(wanted)) return wanted;
+  const usable = wanted !== undefined && wanted.length <= 128 && wanted !== '__proto__';
+  if (usable && !used.includes(wanted)) return wanted;
   for (let n = used.length + 1; ; n += 1) {
     const key = `q${n}`;
     if (!used.includes(key)) return key;

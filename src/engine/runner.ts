@@ -12,6 +12,7 @@ import { textOfParts } from '../translate/content.ts';
 import type { Contexts } from './contexts.ts';
 import type { LiveTask, TaskFacts } from './live-task.ts';
 import { askedParts, openQuestions } from './questions.ts';
+import { TaskBounds } from './task-bounds.ts';
 import type { TaskLog } from './task-log.ts';
 
 /** What a runner needs besides the task and the peer's events. */
@@ -20,6 +21,8 @@ export interface RunnerTools {
   mintId: MintId;
   contexts: Contexts;
   log: TaskLog;
+  /** Throws `too-many` when this task may not wait for its caller. */
+  checkMayWait(task: LiveTask): void;
   /** How often progress of a stored task becomes a status (ms). */
   progressEveryMs: number;
 }
@@ -28,10 +31,12 @@ export interface RunnerTools {
 export class Runner {
   readonly #task: LiveTask;
   readonly #tools: RunnerTools;
+  readonly #bounds: TaskBounds;
   #progressAt = 0;
 
   constructor(task: LiveTask, tools: RunnerTools) {
     this.#task = task;
+    this.#bounds = new TaskBounds(task.peerId);
     this.#tools = tools;
   }
 
@@ -51,6 +56,7 @@ export class Runner {
 
   #apply(event: PeerEvent): void {
     const task = this.#task;
+    this.#bounds.add(event);
     // A position without a task of the peer is our own note on what is being sent.
     if (event.kind !== 'position' || event.position['taskId'] !== undefined) task.heard();
     switch (event.kind) {
@@ -95,6 +101,7 @@ export class Runner {
   }
 
   #status(event: PeerEvent & { kind: 'status' }): void {
+    if (isInterrupted(event.state)) this.#tools.checkMayWait(this.#task);
     const { questions: open, usedKeys: used } = this.#task.facts;
     const book = isInterrupted(event.state)
       ? openQuestions({ open, used }, event.questions ?? [])

@@ -43,9 +43,9 @@ export class TaskCache {
     this.#collected.register(live, live.id);
   }
 
-  /** Keeps a task at hand for a while. */
+  /** Keeps a task at hand for a while, if it is one of those in memory. */
   keep(live: LiveTask): void {
-    this.#idle.set(live.id, live);
+    if (this.#known.has(live.id)) this.#idle.set(live.id, live);
   }
 
   /** Drops a task whose row is driven elsewhere. */

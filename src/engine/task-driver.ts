@@ -19,6 +19,8 @@ export interface DriverTools {
   contexts: Contexts;
   clock: Clock;
   mintId: MintId;
+  /** Throws `too-many` when this task may not wait for its caller. */
+  checkMayWait(task: LiveTask): void;
   progressEveryMs: number;
 }
 
@@ -125,6 +127,7 @@ export class TaskDriver {
       await peer.cancel(position, peerContext(live, AbortSignal.timeout(cancelPatienceMs)));
     } catch (error) {
       live.canceling = false;
+      live.apply([], { facts: { cancelRequested: false } });
       throw error;
     }
     if (peer.protocol === 'mcp') {
@@ -133,6 +136,14 @@ export class TaskDriver {
       // Nobody reads for a task that waits: look what the cancellation has made of it.
       this.drive(live, {}, (context) => peer.resume(live.position, context));
     }
+  }
+
+  /** Tells the peer, as far as it can be told, that nobody waits for this work any more. */
+  release(live: LiveTask, peer: Peer): void {
+    live.runner?.abort();
+    if (live.position === undefined) return;
+    const context = peerContext(live, AbortSignal.timeout(cancelPatienceMs));
+    peer.cancel(live.position, context).catch(() => {});
   }
 
   /** The caller went away before anything was promised. */

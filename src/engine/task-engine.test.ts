@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createSeal } from '../auth/seal.ts';
 import type { Message, TaskState } from '../model/a2a.ts';
 import { GatewayError } from '../model/errors.ts';
-import { mintId } from '../model/ids.ts';
+import { createMintId } from '../model/ids.ts';
 import type { JsonObject } from '../model/json.ts';
 import { anonymous, type Principal } from '../model/principal.ts';
 import type { PeerContext, PeerEvent, Sending, ToolPeer, AgentPeer } from '../ports/peer.ts';
@@ -81,6 +81,7 @@ const hello = (text = 'hello'): Message => ({
   role: 'ROLE_USER',
   parts: [{ text }],
 });
+const mintId = createMintId();
 const bob: Principal = { ...anonymous, subject: 'bob' };
 
 let dir: string;

@@ -89,17 +89,29 @@ export class TaskEngine implements TaskService {
       taskTtlMs: limits.taskTtlMs,
       interruptTtlMs: limits.interruptTtlMs,
       nameContext: ({ owner, peerId }) => contexts.fromPeer(owner, peerId, mintId()),
+      checkMayWait: (task) => this.#checkMayWait(task),
       onState: (task, before, after) => this.#onState(task, before, after),
       onLost: (task, error) => {
         this.#cache.drop(task);
+        this.#housekeeping.lost.add(task.id);
         log.internal(`storing task ${task.id}`, error);
       },
     };
     const cache = (this.#cache = new TaskCache(store, this.#around));
     const { progressEveryMs } = limits;
-    const driver = new TaskDriver({ cache, log, contexts, clock, mintId, progressEveryMs });
+    const checkMayWait = (task: LiveTask): void => this.#checkMayWait(task);
+    const driver = new TaskDriver({
+      cache,
+      log,
+      contexts,
+      clock,
+      mintId,
+      checkMayWait,
+      progressEveryMs,
+    });
     this.#driver = driver;
-    this.#housekeeping = { store, peers, cache, driver, log, clock, replica };
+    const lost = new Set<string>();
+    this.#housekeeping = { store, peers, cache, driver, log, clock, replica, lost };
   }
 
   /** How many tasks are being driven. */
@@ -111,7 +123,7 @@ export class TaskEngine implements TaskService {
     const owner = ownerKey(work.principal);
     const peer = this.#peer(work.peerId);
     this.#admit(owner);
-    const live = this.#newTask(work, owner, peer);
+    const live = this.#newTask(work, owner);
     const { taskId: _task, contextId, ...message } = work.message;
     const atPeer =
       contextId === undefined || contextId === ''
@@ -123,7 +135,6 @@ export class TaskEngine implements TaskService {
     };
     live.facts.sending = { kind: 'start', turn };
     live.whenAbandoned(() => this.#driver.abandon(live, peer));
-    this.#cache.add(live);
     this.#driver.drive(live, work, (context) => this.#begin(live, peer, turn, context));
     return live;
   }
@@ -149,6 +160,8 @@ export class TaskEngine implements TaskService {
     const questions = open.filter(({ key }) => !answered.includes(key));
     const state = isInterrupted(live.state) ? 'TASK_STATE_WORKING' : live.state;
     const status = { state, timestamp: isoTime(this.#options.clock()) };
+    // Whoever watches the peer would take its old state for the answer.
+    live.runner?.abort();
     live.apply(
       [
         { kind: 'status', status },
@@ -182,7 +195,10 @@ export class TaskEngine implements TaskService {
       throw new GatewayError('task-not-cancelable', `The task is already ${words(live.state)}.`);
     }
     const afterSeq = live.view().seq;
-    const asked = this.#driver.cancelAtPeer(live, this.#peer(peerId));
+    const peer = this.#peer(peerId);
+    live.apply([], { facts: { cancelRequested: true } });
+    await live.durable();
+    const asked = this.#driver.cancelAtPeer(live, peer);
     if (options.commitFirst === true) {
       asked.catch(() => {});
       this.#driver.cancel(live);
@@ -246,17 +262,11 @@ export class TaskEngine implements TaskService {
     await Promise.allSettled(stored.map((live) => live.durable()));
   }
 
-  #newTask(work: StartWork, owner: OwnerKey, peer: Peer): LiveTask {
+  #newTask(work: StartWork, owner: OwnerKey): LiveTask {
     const { principal, peerId, message } = work;
     const { mintId, clock } = this.#options;
     const id = mintId();
-    const contextId =
-      message.contextId !== undefined && message.contextId !== ''
-        ? message.contextId
-        : // An MCP server knows no contexts: this one is ours from the start.
-          peer.protocol === 'mcp'
-          ? this.#contexts.fromPeer(owner, peerId, mintId())
-          : '';
+    const contextId = message.contextId ?? '';
     const said = { ...message, taskId: id, ...(contextId === '' ? {} : { contextId }) };
     return new LiveTask(this.#around, {
       id,
@@ -289,6 +299,15 @@ export class TaskEngine implements TaskService {
     if (this.#stopping) {
       throw new GatewayError('shutting-down', 'The gateway is stopping. Try again in a moment.');
     }
+    this.#checkCap(owner);
+  }
+
+  /** A task that waits already counts: its peer may ask it more. */
+  #checkMayWait(live: LiveTask): void {
+    if (!live.isStored || !isInterrupted(live.state)) this.#checkCap(live.owner);
+  }
+
+  #checkCap(owner: OwnerKey): void {
     const { openInterruptsPerPrincipal: cap } = this.#options.limits;
     if ((this.#waiting.get(owner) ?? 0) >= cap) {
       throw new GatewayError(
@@ -357,8 +376,11 @@ export class TaskEngine implements TaskService {
   }
 
   #onState(live: LiveTask, before: TaskState | undefined, after: TaskState): void {
-    if (before === undefined) this.#log.created(live);
-    else this.#log.transition(live, before, after);
+    if (before === undefined) {
+      // Until now nobody knew its id, and what has ended by now never changes: it is read back.
+      if (!isTerminal(after)) this.#cache.add(live);
+      this.#log.created(live);
+    } else this.#log.transition(live, before, after);
     const was = before !== undefined && isInterrupted(before);
     const is = isInterrupted(after);
     if (was === is) return;

@@ -20,7 +20,14 @@ import { json } from './call-course.ts';
 import type { CourseServices } from './call-course.ts';
 import type { CallContext, MethodTable } from './call-context.ts';
 import { relay } from './errors.ts';
-import { objectParam, optionalString, refuseCursor, stringParam } from './params.ts';
+import {
+  completionParams,
+  objectParam,
+  optionalString,
+  promptArguments,
+  refuseCursor,
+  stringParam,
+} from './params.ts';
 import { callAgentTool } from './tool-call.ts';
 
 /** The methods of an agent that every revision has. */
@@ -40,11 +47,10 @@ export function agentMethods(services: CourseServices): MethodTable<AgentPeer> {
     },
     'prompts/get': async (params, call) => {
       const name = stringParam(params, 'name');
+      promptArguments(params);
       const prompt = promptMessages(await call.peer.card({ signal: call.signal }), name);
       if (prompt !== undefined) return json(prompt);
-      throw new GatewayError('tool-not-found', `Unknown prompt: ${name}`, {
-        facts: { field: 'name' },
-      });
+      throw unknownPrompt(name);
     },
     'resources/list': (params, call) => listArtifacts(params, call, services),
     'resources/templates/list': async (params, call) => {
@@ -54,6 +60,12 @@ export function agentMethods(services: CourseServices): MethodTable<AgentPeer> {
     'resources/read': (params, call) => readArtifact(params, call, services),
     'completion/complete': (params, call) => complete(params, call, services),
   };
+}
+
+function unknownPrompt(name: string): GatewayError {
+  return new GatewayError('tool-not-found', `Unknown prompt: ${name}`, {
+    facts: { field: 'name' },
+  });
 }
 
 /** The agent as `serverInfo`. */
@@ -144,10 +156,10 @@ async function complete(
   call: CallContext<AgentPeer>,
   services: CourseServices,
 ): Promise<JsonObject> {
-  const ref = objectParam(params, 'ref');
-  const { name, value } = objectParam(params, 'argument');
-  const nothing = { completion: { values: [], total: 0, hasMore: false } };
-  if (ref['type'] !== 'ref/resource' || ref['uri'] !== templateUri(call.peer.id)) return nothing;
+  const { ref, name, prefix } = completionParams(params);
+  if ((await completable(ref, call)) === 'nothing') {
+    return { completion: { values: [], total: 0, hasMore: false } };
+  }
   const page = await services.tasks.list(call.principal, { peerId: call.peer.id, pageSize: 100 });
   const withArtifacts = page.tasks.filter(({ task }) => (task.artifacts ?? []).length > 0);
   const chosen = chosenTask(params);
@@ -157,7 +169,6 @@ async function complete(
       : withArtifacts
           .filter(({ task }) => chosen === undefined || task.id === chosen)
           .flatMap(({ task }) => (task.artifacts ?? []).map(({ artifactId }) => artifactId));
-  const prefix = typeof value === 'string' ? value : '';
   const values = [...new Set(all)].filter((candidate) => candidate.startsWith(prefix));
   return {
     completion: {
@@ -166,6 +177,25 @@ async function complete(
       hasMore: values.length > mostCompletions,
     },
   };
+}
+
+/** What a reference can be completed with: our prompts have no arguments. Throws for any other. */
+async function completable(
+  ref: JsonObject,
+  call: CallContext<AgentPeer>,
+): Promise<'artifacts' | 'nothing'> {
+  if (ref['type'] === 'ref/prompt') {
+    const name = stringParam(ref, 'name');
+    const prompt = promptMessages(await call.peer.card({ signal: call.signal }), name);
+    if (prompt === undefined) throw unknownPrompt(name);
+    return 'nothing';
+  }
+  if (ref['type'] === 'ref/resource' && ref['uri'] === templateUri(call.peer.id)) {
+    return 'artifacts';
+  }
+  throw new GatewayError('invalid-params', '"ref" names no prompt and no resource template', {
+    facts: { field: 'ref' },
+  });
 }
 
 /** The value of the other variable, which a client may send along. */

@@ -1,11 +1,15 @@
-/** The tools of an agent, made once per card. */
+/** The tools of an agent, made once per card, and the check of what they are called with. */
 import type { AgentCard } from '../model/a2a.ts';
+import type { JsonObject } from '../model/json.ts';
 import type { Tool } from '../model/mcp.ts';
+import { SchemaValidator } from '../translate/json-schema.ts';
 import { toolsFromCard } from '../translate/skills.ts';
 
 /** Remembers the tools of each card for as long as the card is in use. */
 export class AgentTools {
   readonly #known = new WeakMap<AgentCard, Tool[]>();
+  /** These schemas are the gateway's own, so that nobody has to watch how long they take. */
+  readonly #schemas = new SchemaValidator();
 
   /** The tools that a card's skills become. */
   of(card: AgentCard): Tool[] {
@@ -15,5 +19,10 @@ export class AgentTools {
       this.#known.set(card, tools);
     }
     return tools;
+  }
+
+  /** Whether arguments fit one of these tools. */
+  check(tool: Tool, args: JsonObject): ReturnType<SchemaValidator['check']> {
+    return this.#schemas.check(tool.inputSchema, args);
   }
 }

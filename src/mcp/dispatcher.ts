@@ -2,6 +2,7 @@
  * Runs one request: finds its handler in the revision's table, and gives back a result or a fault.
  * The same for both eras; how it travels is the exchange's business.
  */
+import type { AgentCard } from '../model/a2a.ts';
 import { GatewayError } from '../model/errors.ts';
 import { isObject } from '../model/json.ts';
 import type { JsonObject } from '../model/json.ts';
@@ -68,7 +69,19 @@ const serverInfoKey = 'io.modelcontextprotocol/serverInfo';
  */
 async function signed(result: JsonObject, call: CallContext): Promise<JsonObject> {
   if (!call.dialect.tasksExtension || call.peer.protocol !== 'a2a') return result;
-  const card = await call.peer.card({ signal: call.signal });
+  const card = await cardFor(result, call.peer.card({ signal: call.signal }));
+  if (card === undefined) return result;
   const own = isObject(result['_meta']) ? result['_meta'] : {};
   return { ...result, _meta: { [serverInfoKey]: agentInfo(card), ...own } };
+}
+
+/** The card, unless it cannot be had. A failure is told without waiting for it. */
+async function cardFor(
+  result: JsonObject,
+  asked: Promise<AgentCard>,
+): Promise<AgentCard | undefined> {
+  const card = asked.catch(() => undefined);
+  if (result['isError'] !== true) return card;
+  const turn = new Promise<undefined>((resolve) => setImmediate(resolve, undefined));
+  return Promise.race([card, turn]);
 }

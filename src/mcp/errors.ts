@@ -21,7 +21,6 @@ export const rpcCode = {
   missingCapability: -32021,
   unsupportedVersion: -32022,
   legacyResourceNotFound: -32002,
-  legacyUrlElicitation: -32042,
 } as const;
 
 /** An error that answers a request: the JSON-RPC error and the HTTP status of a plain answer. */
@@ -108,6 +107,21 @@ export function relayedError(thrown: GatewayError): RpcError | undefined {
   const { code, message, data } = rpc;
   if (typeof code !== 'number' || typeof message !== 'string') return undefined;
   return data === undefined ? { code, message } : { code, message, data };
+}
+
+/**
+ * An error with a code that 2026-07-28 allows to send. What an older or a foreign server says
+ * under a code of the reserved range keeps its text and its data, and the code stands there.
+ * Spec: MCP 2026-07-28 basic, "Error Codes" (-32000 to -32099: only -32020 to -32022; no -32042)
+ */
+export function modernError(error: RpcError): RpcError {
+  const { code } = error;
+  if (code === rpcCode.legacyResourceNotFound) return { ...error, code: rpcCode.invalidParams };
+  const defined = code <= rpcCode.headerMismatch && code >= rpcCode.unsupportedVersion;
+  if (code < -32099 || code > -32000 || defined) return error;
+  const data = error.data ?? {};
+  const told = isObject(data) ? { data: { ...data, 'isthmus/code': code } } : {};
+  return { ...error, code: rpcCode.internal, ...told };
 }
 
 /** A JSON-RPC error of a peer, thrown so that the face relays it. */

@@ -21,6 +21,7 @@ import { serveModern, single } from './modern-exchange.ts';
 import type { ModernRequest, ModernServices } from './modern-exchange.ts';
 import { originCheck } from './origin.ts';
 import { ParamHeaders } from './param-headers.ts';
+import { isPlainRequest } from './plain-request.ts';
 import { readMessage } from './request-body.ts';
 import { createRevisions } from './revisions.ts';
 import { idOf, sendFault } from './rpc.ts';
@@ -127,10 +128,18 @@ async function post(
   { modern, listeners, sessions }: Serving,
 ): Promise<void> {
   const { req, res } = incoming;
+  const version = single(req.headers['mcp-protocol-version']);
+  const method = single(req.headers['mcp-method']);
+  const serveRequest = (message: RpcRequest, claimed: string): Promise<void> => {
+    const request: ModernRequest = { ...incoming, message, claimed, trace };
+    if (message.method === 'subscriptions/listen') return listeners.serve(request);
+    return serveModern(request, modern);
+  };
+  if (isPlainRequest(body, { version, method })) return serveRequest(body, modernRevision);
   const inbound = classifyInboundRequest({
     httpMethod: 'POST',
-    protocolVersionHeader: single(req.headers['mcp-protocol-version']),
-    mcpMethodHeader: single(req.headers['mcp-method']),
+    protocolVersionHeader: version,
+    mcpMethodHeader: method,
     mcpNameHeader: single(req.headers['mcp-name']),
     body,
   });
@@ -148,11 +157,10 @@ async function post(
     res.writeHead(202).end();
     return;
   }
-  const message = inbound.message as unknown as RpcRequest;
-  const claimed = inbound.classification.revision ?? '';
-  const request: ModernRequest = { ...incoming, message, claimed, trace };
-  if (message.method === 'subscriptions/listen') return listeners.serve(request);
-  return serveModern(request, modern);
+  return serveRequest(
+    inbound.message as unknown as RpcRequest,
+    inbound.classification.revision ?? '',
+  );
 }
 
 /**

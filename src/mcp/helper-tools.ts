@@ -165,7 +165,7 @@ function byKey(
   answer: JsonObject,
   questions: readonly OpenQuestion[],
 ): Record<string, Json> | undefined {
-  const known = questions.filter(({ key }) => key in answer);
+  const known = questions.filter(({ key }) => Object.hasOwn(answer, key));
   if (known.length === 0) return undefined;
   return Object.fromEntries(
     known.map((question) => {

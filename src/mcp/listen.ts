@@ -45,6 +45,8 @@ interface Honoured {
 export class Listeners {
   readonly #services: ModernServices;
   readonly #open = new Set<Subscription>();
+  /** Those that are being opened count too: many can come at once. */
+  #opening = 0;
 
   constructor(services: ModernServices) {
     this.#services = services;
@@ -60,8 +62,11 @@ export class Listeners {
     const refused = headerFault(request);
     if (refused !== undefined) return sendFault(res, refused, message.id);
     const exchange = new ModernExchange(request, this.#services);
+    let opening = false;
     try {
       this.#admit();
+      this.#opening += 1;
+      opening = true;
       requireStream(exchange);
       const { params, meta } = paramsOf(message.params);
       const call = contextOf(request, meta, exchange, this.#services);
@@ -77,6 +82,8 @@ export class Listeners {
       const method = 'subscriptions/listen';
       const fault = dispatchFault(error, { peer: peer.id, method }, this.#services.log);
       exchange.answer({ fault });
+    } finally {
+      if (opening) this.#opening -= 1;
     }
   }
 
@@ -87,7 +94,7 @@ export class Listeners {
   }
 
   #admit(): void {
-    if (this.#open.size < this.#services.limits.maxSubscriptions) return;
+    if (this.#open.size + this.#opening < this.#services.limits.maxSubscriptions) return;
     throw new GatewayError('too-many', 'Too many subscriptions are open. Try again later.', {
       facts: { retryAfterMs: 5000 },
     });

@@ -10,6 +10,7 @@ import { GatewayError } from '../model/errors.ts';
 import { isObject } from '../model/json.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Principal } from '../model/principal.ts';
+import { parseTraceparent, parseTracestate, traceFields } from '../observe/trace.ts';
 import type { Peer } from '../ports/peer.ts';
 import { accepts } from './accept.ts';
 import type { CallContext, Trace } from './call-context.ts';
@@ -104,13 +105,15 @@ export function contextOf(
   };
 }
 
-/** Trace context that travels in `_meta` goes before that of the headers. */
+/**
+ * Trace context that travels in `_meta` goes before that of the headers; malformed, it is not there.
+ * Spec: MCP 2026-07-28 basic, "_meta" (W3C Trace Context)
+ */
 export function traceOf(meta: JsonObject): Trace | undefined {
-  const { traceparent, tracestate } = meta;
-  if (typeof traceparent !== 'string' || !/^[\da-f]{2}(-[\da-f]+){3}$/.test(traceparent)) {
-    return undefined;
-  }
-  return typeof tracestate === 'string' ? { traceparent, tracestate } : { traceparent };
+  const parent = parseTraceparent(meta['traceparent']);
+  if (parent === undefined) return undefined;
+  const state = parseTracestate(meta['tracestate']);
+  return traceFields(state === undefined ? parent : { ...parent, state });
 }
 
 /** The response to one modern request. */

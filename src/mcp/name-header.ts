@@ -10,14 +10,14 @@ import type { Fault } from './errors.ts';
 import { decodeHeader } from './param-headers.ts';
 import type { RpcRequest } from './rpc.ts';
 
-/** The parameter that the header mirrors, and whether the header must be there. */
-const sources: Readonly<Record<string, { field: string; required: boolean }>> = {
-  'tools/call': { field: 'name', required: true },
-  'prompts/get': { field: 'name', required: true },
-  'resources/read': { field: 'uri', required: true },
-  'tasks/get': { field: 'taskId', required: false },
-  'tasks/update': { field: 'taskId', required: false },
-  'tasks/cancel': { field: 'taskId', required: false },
+/** The parameter that the header of a method mirrors. */
+const sources: Readonly<Record<string, string>> = {
+  'tools/call': 'name',
+  'prompts/get': 'name',
+  'resources/read': 'uri',
+  'tasks/get': 'taskId',
+  'tasks/update': 'taskId',
+  'tasks/cancel': 'taskId',
 };
 
 /** The fault of a header that is missing, malformed or names something else. */
@@ -27,11 +27,9 @@ export function nameHeaderFault(
 ): Fault | undefined {
   const source = Object.hasOwn(sources, message.method) ? sources[message.method] : undefined;
   if (source === undefined) return undefined;
-  const value: Json | undefined = message.params?.[source.field];
+  const value: Json | undefined = message.params?.[source];
   if (typeof value !== 'string') return undefined;
-  if (header === undefined) {
-    return source.required ? mismatch(`Mcp-Name is missing, the body names ${value}`) : undefined;
-  }
+  if (header === undefined) return mismatch(`Mcp-Name is missing, the body names ${value}`);
   const named = typeof header === 'string' ? decodeHeader(header) : undefined;
   if (named === undefined) return mismatch('Mcp-Name is not a valid header value');
   return named === value ? undefined : mismatch(`Mcp-Name names ${named}, the body names ${value}`);

@@ -24,7 +24,12 @@ export function originCheck(publicUrl: string): OriginCheck {
   };
 }
 
+/** A plain name, with or without a port: what nearly every client sends. */
+const plainHost = /^([\w.-]+)(?::\d{1,5})?$/;
+
 function knownHost(host: string | undefined, known: string): boolean {
+  const name = host === undefined ? undefined : plainHost.exec(host)?.[1];
+  if (name !== undefined && (loopbackNames.has(name) || name === known)) return true;
   const url = host === undefined ? undefined : parse(`http://${host}`);
   // A host with a path or credentials in it is not a host.
   if (url === undefined || url.pathname !== '/' || url.username !== '') return false;

@@ -18,6 +18,31 @@ export function objectParam(params: JsonObject, field: string): JsonObject {
   throw wrong(field, 'an object');
 }
 
+/**
+ * The arguments of a prompt: texts by name; absent means none.
+ * Spec: MCP 2026-07-28 server/prompts, "Security" (arguments are validated)
+ */
+export function promptArguments(params: JsonObject): JsonObject {
+  const given = objectParam(params, 'arguments');
+  for (const name of Object.keys(given)) stringParam(given, name);
+  return given;
+}
+
+/**
+ * What a completion is of: a reference, and the argument with what is typed so far.
+ * Spec: MCP 2026-07-28 server/utilities/completion, "Error Handling" (-32602), "Security"
+ */
+export function completionParams(params: JsonObject): {
+  ref: JsonObject;
+  name: string;
+  prefix: string;
+} {
+  const ref = objectParam(params, 'ref');
+  const argument = objectParam(params, 'argument');
+  stringParam(ref, 'type');
+  return { ref, name: stringParam(argument, 'name'), prefix: stringParam(argument, 'value') };
+}
+
 /** An optional string. */
 export function optionalString(params: JsonObject, field: string): string | undefined {
   return params[field] === undefined ? undefined : stringParam(params, field);

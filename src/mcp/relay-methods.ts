@@ -15,22 +15,29 @@ import { peerContext } from './call-context.ts';
 import type { Ask, CallContext, MethodHandler, MethodTable } from './call-context.ts';
 import { ProgressReport, forwardNotification } from './call-signals.ts';
 import { canAnswer } from './client-features.ts';
-import { refuseCursor, stringParam } from './params.ts';
+import { completionParams, promptArguments, refuseCursor, stringParam } from './params.ts';
 import { inputResponsesOf, openState, sealState } from './request-state.ts';
 import type { StateSubject } from './request-state.ts';
 import { callPeerTool } from './tool-call.ts';
 
 /** The methods of an MCP server that every revision has. */
 export function relayMethods(services: CourseServices): MethodTable<ToolPeer> {
+  const getPrompt = rounds('prompts/get', ['name', 'arguments'], services);
   return {
     'tools/list': list('tools'),
     'tools/call': (params, call) => callPeerTool(params, call, services),
     'prompts/list': list('prompts'),
-    'prompts/get': rounds('prompts/get', ['name', 'arguments'], services),
+    'prompts/get': async (params, call) => {
+      promptArguments(params);
+      return getPrompt(params, call);
+    },
     'resources/list': list('resources'),
     'resources/templates/list': list('resourceTemplates'),
     'resources/read': rounds('resources/read', ['uri'], services),
-    'completion/complete': (params, call) => relayRequest('completion/complete', params, call),
+    'completion/complete': async (params, call) => {
+      completionParams(params);
+      return relayRequest('completion/complete', params, call);
+    },
   };
 }
 

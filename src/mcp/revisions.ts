@@ -16,7 +16,7 @@ import { peerContext } from './call-context.ts';
 import type { CallContext, Dialect, MethodHandler, MethodTable } from './call-context.ts';
 import { isLogLevel } from './call-signals.ts';
 import { withCachingHints } from './caching.ts';
-import { rpcCode } from './errors.ts';
+import { modernError, rpcCode } from './errors.ts';
 import { stringParam } from './params.ts';
 import { relayMethods, relayRequest } from './relay-methods.ts';
 import { introduce } from './server-info.ts';
@@ -67,7 +67,7 @@ export function createRevisions(services: CourseServices): Revisions {
     handler: lookup({ ...discover, ...tasks, ...agents }, { ...discover, ...tasks, ...relays }),
     finish: (method, params, result) =>
       withCachingHints(method, params, { resultType: 'complete', ...result }),
-    finishError: withoutLegacyCode,
+    finishError: modernError,
   };
   const legacyRelays = { ...session, ...relays, ...sessionMethods };
   const november: Revision = {
@@ -148,16 +148,4 @@ function withoutModernMembers(result: JsonObject): JsonObject {
   if (result['resultType'] === undefined && result['ttlMs'] === undefined) return result;
   const { resultType: _type, ttlMs: _ttl, cacheScope: _scope, ...rest } = result;
   return rest;
-}
-
-/**
- * Codes that this revision forbids to send, where an older server used them.
- * Spec: MCP 2026-07-28 basic, "Error Codes"
- */
-function withoutLegacyCode(error: RpcError): RpcError {
-  if (error.code === rpcCode.legacyResourceNotFound) {
-    return { ...error, code: rpcCode.invalidParams };
-  }
-  if (error.code === rpcCode.legacyUrlElicitation) return { ...error, code: rpcCode.internal };
-  return error;
 }

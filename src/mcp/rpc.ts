@@ -50,10 +50,11 @@ export function sendJson(
   headers: Record<string, string> = {},
 ): void {
   if (res.headersSent || res.destroyed) return;
-  const body = Buffer.from(JSON.stringify(message));
+  // Text, not bytes: it leaves in one write together with the headers.
+  const body = JSON.stringify(message);
   res.writeHead(status, {
     'content-type': 'application/json',
-    'content-length': body.length,
+    'content-length': Buffer.byteLength(body),
     ...headers,
   });
   res.end(body);
@@ -67,8 +68,8 @@ export function sendFault(
   headers: Record<string, string> = {},
 ): void {
   const all: Record<string, string> = { ...headers };
-  // A body that we did not read to its end leaves the connection unusable.
-  if (fault.status === 413) all['connection'] = 'close';
+  // A caller that is cut off while it sends does not see why: the rest is read and dropped.
+  if (fault.status === 413) res.req.resume();
   if (fault.status === 429 || fault.status === 503) {
     all['retry-after'] = String(Math.ceil((fault.retryAfterMs ?? 1000) / 1000));
   }

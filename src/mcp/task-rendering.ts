@@ -1,5 +1,7 @@
 /** How tasks are shown to a client of the Tasks extension and of 2025-11-25. */
+import { isObject } from '../model/json.ts';
 import type { JsonObject } from '../model/json.ts';
+import type { RpcError } from '../model/mcp.ts';
 import type { OpenQuestion } from '../ports/peer.ts';
 import type { TaskView } from '../ports/tasks.ts';
 import { detailedTask } from '../translate/mcp-tasks.ts';
@@ -7,6 +9,7 @@ import { inputRequestFor } from '../translate/questions.ts';
 import type { CallContext, McpFaceLimits } from './call-context.ts';
 import { canAnswer } from './client-features.ts';
 import type { ConnectLinks } from './connect-links.ts';
+import { modernError } from './errors.ts';
 
 /** What the translation of a task needs to know of client and gateway. */
 export interface TaskOptions {
@@ -36,11 +39,15 @@ export function taskOptions(
   };
 }
 
-/** The task with everything that belongs to its status. */
+/** The task with everything that belongs to its status, for a client of the Tasks extension. */
 export function renderTask(
   view: TaskView,
   call: CallContext,
   services: { links: ConnectLinks; limits: McpFaceLimits },
 ): JsonObject {
-  return detailedTask(view, taskOptions(view, call, services));
+  const task = detailedTask(view, taskOptions(view, call, services));
+  const { error } = task;
+  return isObject(error)
+    ? { ...task, error: { ...modernError(error as unknown as RpcError) } }
+    : task;
 }

@@ -65,8 +65,11 @@ export async function callPeerTool(
     if (params['requestState'] !== undefined) return retry(params, subject, call, services);
     const { tools } = await call.peer.catalogue(peerContext(call));
     const tool = tools.find((candidate) => candidate['name'] === name);
-    if (tool === undefined && isHelper(name)) return callHelper(name, args, call, services);
-    if (tool !== undefined) services.paramHeaders.check(tool, args, call);
+    if (tool === undefined) {
+      if (isHelper(name)) return callHelper(name, args, call, services);
+      throw unknownTool(name);
+    }
+    services.paramHeaders.check(tool, args, call);
     const message: Message = {
       messageId: services.mintId(),
       role: 'ROLE_USER',
@@ -144,7 +147,7 @@ async function retry(
     call.peer,
     services,
   );
-  const missing = shown.filter(({ question }) => !(question.key in answers));
+  const missing = shown.filter(({ question }) => !Object.hasOwn(answers, question.key));
   if (missing.length > 0) {
     if (!canAskAll(missing, call)) return needingInput(view, services);
     return inputRequiredResult(view, missing, { kept: answers, subject, call }, services);
@@ -183,7 +186,7 @@ function argumentProblem(
   args: JsonObject,
   services: CourseServices,
 ): JsonObject | undefined {
-  const checked = services.schemas.check(tool.inputSchema, args);
+  const checked = services.agentTools.check(tool, args);
   if (checked.ok) return undefined;
   const problems = checked.problems.map(({ field, message }) => `- ${field}: ${message}`);
   return errorResult(`The arguments of ${tool.name} are not valid:\n${problems.join('\n')}`);

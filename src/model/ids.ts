@@ -1,14 +1,36 @@
 import { randomBytes } from 'node:crypto';
 
+/** Random bytes, fresh at each call. */
+export type RandomBytes = (size: number) => Buffer;
+
 /** Makes identifiers; injected so that tests are repeatable. */
 export type MintId = () => string;
 
+const poolBytes = 4096;
+
+/** Random bytes drawn from the system in blocks: asking it for a few costs as much as for many. */
+export function pooledRandomBytes(): RandomBytes {
+  let pool = Buffer.alloc(0);
+  let used = 0;
+  return (size) => {
+    if (size > poolBytes) return randomBytes(size);
+    if (used + size > pool.length) {
+      pool = randomBytes(poolBytes);
+      used = 0;
+    }
+    used += size;
+    return pool.subarray(used - size, used);
+  };
+}
+
 /**
- * A fresh identifier of 128 random bits, base64url: it cannot be guessed or enumerated.
+ * Fresh identifiers of 128 random bits, base64url: they cannot be guessed or enumerated.
  *
  * Spec: MCP Tasks extension, "Security Considerations"; A2A 1.0 §3.1 (unique task ids)
  */
-export const mintId: MintId = () => randomBytes(16).toString('base64url');
+export function createMintId(random: RandomBytes = randomBytes): MintId {
+  return () => random(16).toString('base64url');
+}
 
 /** The current time in milliseconds since the epoch; injected so that tests own the clock. */
 export type Clock = () => number;

@@ -82,3 +82,13 @@ export interface ClientFeatures {
   /** The raw client capabilities, relayed to an MCP peer. */
   raw: JsonObject;
 }
+
+/** What an A2A caller can answer: forms and links, both as interrupts of its task. */
+export const a2aCallerFeatures: ClientFeatures = {
+  elicitForm: true,
+  elicitUrl: true,
+  sampling: false,
+  roots: false,
+  tasks: true,
+  raw: {},
+};

@@ -80,10 +80,10 @@ export function createMetrics(options: { runtime: boolean }): Metrics {
 
   return {
     request({ face, method, outcome, seconds }) {
-      requests.labels(face, methodLabel(method), outcome).observe(seconds);
+      requests.observe({ face, method: methodLabel(method), outcome }, seconds);
     },
     peerCall({ peer, outcome, seconds }) {
-      peerCalls.labels(peerLabel(peer), outcome).observe(seconds);
+      peerCalls.observe({ peer: peerLabel(peer), outcome }, seconds);
     },
     taskTransition: ({ from, to }) => transitions.labels(from, to).inc(),
     streamOpened(face) {

@@ -23,6 +23,7 @@ const harmless = new Set(['progresstoken', 'nextpagetoken', 'pagetoken']);
 
 const maxDepth = 10;
 const maxItems = 200;
+const maxText = 8192;
 
 /** What is written in place of a secret. */
 export const redacted = '[redacted]';
@@ -33,6 +34,7 @@ export const redacted = '[redacted]';
  */
 export function redactValue(value: unknown, seen: readonly object[] = []): unknown {
   if (typeof value === 'bigint') return value.toString();
+  if (typeof value === 'string') return shortText(value);
   if (typeof value !== 'object' || value === null) return value;
   if (seen.includes(value)) return '[circular]';
   if (seen.length >= maxDepth) return '[deep]';
@@ -59,14 +61,40 @@ export function redactFields(fields: Record<string, unknown>): Record<string, un
 
 /** Removes secrets that sit inside texts: bearer tokens, JWTs, and secret URL parameters. */
 export function redactText(text: string): string {
-  return text
+  return withoutTokens(text)
     .replace(/\b(Bearer|DPoP|Basic)(\s+|%20|\+)[\w.~+/-]{6,}=*/gi, `$1 ${redacted}`)
-    .replace(/\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*/g, redacted)
     .replace(
       /([?&](?:access_token|id_token|refresh_token|token|code|state|secret|client_secret|password|api_key|apikey|key|sig|signature)=)[^&\s"'#\\]+/gi,
       `$1${redacted}`,
     )
     .replace(/\b(https?:\/\/)[^\s/"'@\\]+@/gi, `$1${redacted}@`);
+}
+
+/** What a peer or a client wrote can be long; a log line is not. */
+function shortText(text: string): string {
+  return text.length <= maxText ? text : `${text.slice(0, maxText)}… (${text.length} characters)`;
+}
+
+/** Removes JWTs. In two steps, because one pattern takes quadratic time on a text made for it. */
+function withoutTokens(text: string): string {
+  if (!text.includes('eyJ')) return text;
+  return text.replace(/[\w.-]+/g, (run) => {
+    if (!run.includes('eyJ')) return run;
+    const segments = run.split('.');
+    const kept: string[] = [];
+    for (let at = 0; at < segments.length; at += 1) {
+      const segment = segments[at] ?? '';
+      const start = segment.search(/\beyJ/);
+      const isToken = start !== -1 && segment.length >= start + 8 && segments[at + 1];
+      if (!isToken || segments.length < at + 3) {
+        kept.push(segment);
+        continue;
+      }
+      kept.push(segment.slice(0, start) + redacted);
+      at += 2;
+    }
+    return kept.join('.');
+  });
 }
 
 function redactMember(name: string, value: unknown, trail: readonly object[]): unknown {
@@ -85,9 +113,9 @@ function redactError(error: Error, trail: readonly object[]): Record<string, unk
   );
   return {
     type: error.name,
-    message: error.message,
+    message: shortText(error.message),
     ...own,
-    stack: error.stack,
+    stack: error.stack === undefined ? undefined : shortText(error.stack),
     ...(error.cause !== undefined && { cause: redactValue(error.cause, trail) }),
   };
 }

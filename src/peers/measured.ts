@@ -11,10 +11,10 @@ import type { ManagedPeer } from './registry.ts';
 export function measured(peer: ManagedPeer, events: EventLog): ManagedPeer {
   const record = (operation: string, started: number, error?: unknown): void => {
     const durationMs = performance.now() - started;
-    const code = error instanceof GatewayError ? error.code : 'internal';
+    const code = codeOf(error);
     const outcome = error === undefined ? 'ok' : code;
     events.emit({ event: 'peer.call', peer: peer.id, operation, outcome, durationMs });
-    if (error !== undefined) {
+    if (error !== undefined && code !== 'canceled') {
       events.emit({ event: 'peer.error', peer: peer.id, operation, code, error });
     }
   };
@@ -53,6 +53,12 @@ export function measured(peer: ManagedPeer, events: EventLog): ManagedPeer {
       promised(method, () => peer.request(method, params, context, onNotification)),
     changes: (filter, context) => peer.changes(filter, context),
   };
+}
+
+/** Whoever waited has left: that is nobody's fault. */
+function codeOf(error: unknown): string {
+  if (error instanceof GatewayError) return error.code;
+  return error instanceof Error && error.name === 'AbortError' ? 'canceled' : 'internal';
 }
 
 async function* streamed(

@@ -63,10 +63,7 @@ function exactElicitation(question: PeerQuestion, params: JsonObject): PeerQuest
 /** AUTH_REQUIRED: a page to open, whatever the agent offers as its address. */
 export function urlQuestion(parts: readonly Part[]): PeerQuestion {
   const loss: string[] = [];
-  const prose = proseOf(
-    parts.filter((part) => !isOnlyLink(part)),
-    loss,
-  );
+  const prose = proseOf(parts.flatMap(withoutLink), loss);
   const offered = parts.flatMap(({ data }) =>
     isObject(data) && typeof data['url'] === 'string' ? [data['url']] : [],
   );
@@ -103,10 +100,17 @@ export function proseQuestion(parts: readonly Part[]): PeerQuestion {
   return loss.length === 0 ? question : { ...question, loss };
 }
 
-/** A part that says nothing but an address, which the page or the link shows anyway. */
-function isOnlyLink({ url, data }: Part): boolean {
-  if (url !== undefined) return isHttpUrl(url);
-  return isObject(data) && isHttpUrl(data['url']) && Object.keys(data).length === 1;
+/** What a part says beside an address, which the page or the link shows anyway. */
+function withoutLink(part: Part): Part[] {
+  const { url, data } = part;
+  if (url !== undefined) return isHttpUrl(url) ? [] : [part];
+  if (!isObject(data) || !isHttpUrl(data['url'])) return [part];
+  const rest = Object.entries(data).filter(([name]) => name !== 'url');
+  if (rest.length === 0) return [];
+  if (rest.some(([, value]) => typeof value !== 'string')) {
+    return [{ data: Object.fromEntries(rest) }];
+  }
+  return [{ text: rest.map(([name, value]) => `${name}: ${value as string}`).join('\n') }];
 }
 
 /** A JSON Schema of an object that an agent sent as data, bare or under a usual name. */

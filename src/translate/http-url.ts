@@ -3,13 +3,15 @@
  * to http and https: `javascript:`, `data:`, `file:` and the like stay text.
  */
 
-/** Whether a string is an absolute http or https URL and nothing else. */
+/** Whether a string is an absolute http or https URL without a user name, and nothing else. */
 export function isHttpUrl(value: unknown): value is string {
   if (typeof value !== 'string' || !/^https?:\/\//i.test(value)) return false;
   // A raw space or control character makes two readers see two different URLs.
   // eslint-disable-next-line no-control-regex -- control characters are what is looked for
   if (/[\u0000-\u0020\u007f]/.test(value)) return false;
-  return URL.canParse(value);
+  const url = URL.parse(value);
+  // `https://bank.example@evil.example/` is read as the bank by people.
+  return url !== null && url.username === '' && url.password === '';
 }
 
 /** The scheme of a URL as it may be shown in a text, with its colon; `''` where there is none. */

@@ -84,16 +84,22 @@ describe('the schema validator', () => {
       { $ref: 'https://elsewhere.example/s.json' },
       'The schema refers to another document, which is not fetched.',
     ],
-    [
-      { $schema: 'https://x.example/dialect' },
-      'The schema is of a JSON Schema dialect that is not known here.',
-    ],
     [{ $async: true, type: 'string' }, 'The schema is asynchronous.'],
     [{ pattern: '^(a+)+$' }, 'The schema has a pattern that could take too long to check.'],
     [{ pattern: '(a|a)*b' }, 'The schema has a pattern that could take too long to check.'],
     [{ pattern: '(' }, 'The schema could not be compiled.'],
   ])('enforces nothing that it cannot, and says so: %j', (schema, unchecked) => {
     expect(new SchemaValidator().check(schema, 'x')).toEqual({ ok: true, unchecked });
+  });
+
+  it('refuses every value of a schema in a dialect that it does not know, naming it', () => {
+    const schema = { $schema: 'https://x.example/dialect' };
+    const message =
+      'cannot be checked: the JSON Schema dialect "https://x.example/dialect" is not supported';
+    expect(new SchemaValidator().check(schema, 'x')).toEqual({
+      ok: false,
+      problems: [{ field: '', message }],
+    });
   });
 
   it('says why a schema is not valid', () => {

@@ -1,9 +1,10 @@
 /**
  * Checks values against JSON Schemas that tools and agents supply. Schemas are foreign: each is
  * compiled on its own, so that equal `$id`s never meet; nothing is fetched; what cannot be compiled
- * is not enforced, and that is said.
+ * is not enforced, and that is said. A dialect that is not known here is refused: nothing fits it.
  *
- * Spec: MCP 2026-07-28 basic "JSON Schema Usage" (2020-12 unless `$schema` says otherwise)
+ * Spec: MCP 2026-07-28 basic "JSON Schema Usage" (2020-12 unless `$schema` says otherwise; an
+ * unsupported dialect is an error that says so)
  */
 import { Ajv, type ErrorObject, type Options, type ValidateFunction } from 'ajv';
 import { Ajv2019 } from 'ajv/dist/2019.js';
@@ -11,6 +12,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { LRUCache } from 'lru-cache';
 import type { JsonObject } from '../model/json.ts';
+import { shortened } from './plain-text.ts';
 
 /** One mistake in a value: where, and what is wrong. */
 export interface SchemaProblem {
@@ -24,20 +26,44 @@ export type SchemaVerdict =
   { ok: true; unchecked?: string } | { ok: false; problems: SchemaProblem[] };
 
 /** `first` stops at the first mistake; `all` goes on, and is only made when it is needed. */
-type Compiled = { first: ValidateFunction; all: () => ValidateFunction } | { unusable: string };
+type Compiled =
+  | { first: ValidateFunction; all: () => ValidateFunction; costly: boolean; overdue: number }
+  | { unusable: string }
+  | { refused: string };
 
 /** How many mistakes are named at most. */
 const maxProblems = 10;
+
+/** Runs work for at most `ms` milliseconds; undefined when it did not end in time. */
+type Within = <T>(ms: number, work: () => T) => { value: T } | undefined;
+
+/** A schema that takes longer than this, to compile and per check, is not enforced (ms). */
+const compileMs = 250;
+const checkMs = 100;
+/** After so many attempts that took too long a schema is not tried again. */
+const mostOverdue = 3;
+
+/** Keywords with which a small schema can take very long on a small value. */
+const costlyKeywords =
+  /"(pattern|patternProperties|\$ref|\$dynamicRef|\$recursiveRef|uniqueItems)"\s*:/;
+
+const tooCostly = 'The schema takes too long to check.';
+const overdue: Compiled = { unusable: tooCostly };
 
 /** Compiles schemas once and keeps the most recently used. */
 export class SchemaValidator {
   readonly #compiled: LRUCache<string, Compiled>;
   readonly #keys = new WeakMap<object, string>();
   readonly #metaSchemas = new Map<Dialect, Ajv>();
+  readonly #overdue: LRUCache<string, number>;
   readonly #maxBytes: number;
+  readonly #within: Within;
 
-  constructor(options: { maxSchemas?: number; maxBytes?: number } = {}) {
+  /** `within` keeps the time of foreign schemas; without it they take as long as they take. */
+  constructor(options: { maxSchemas?: number; maxBytes?: number; within?: Within } = {}) {
+    this.#within = options.within ?? ((_ms, work) => ({ value: work() }));
     this.#compiled = new LRUCache({ max: options.maxSchemas ?? 500 });
+    this.#overdue = new LRUCache({ max: options.maxSchemas ?? 500 });
     this.#maxBytes = options.maxBytes ?? 256 * 1024;
   }
 
@@ -45,12 +71,17 @@ export class SchemaValidator {
   check(schema: JsonObject, value: unknown): SchemaVerdict {
     const compiled = this.#compile(schema);
     if ('unusable' in compiled) return { ok: true, unchecked: compiled.unusable };
+    if ('refused' in compiled) {
+      return { ok: false, problems: [{ field: '', message: compiled.refused }] };
+    }
     try {
-      if (compiled.first(value)) return { ok: true };
-      // A large value could have millions of mistakes: there the first one has to do.
-      const validate = isLarge(value) ? compiled.first : compiled.all();
-      validate(value);
-      return { ok: false, problems: problemsFrom(validate.errors ?? []) };
+      const large = isLarge(value);
+      if (!large && !compiled.costly) return verdict(compiled, value, large);
+      if (compiled.overdue >= mostOverdue) return { ok: true, unchecked: tooCostly };
+      const kept = this.#within(checkMs, () => verdict(compiled, value, large));
+      if (kept !== undefined) return kept.value;
+      compiled.overdue += 1;
+      return { ok: true, unchecked: tooCostly };
     } catch (error) {
       if (error instanceof RangeError) {
         return { ok: false, problems: [{ field: '', message: 'is nested too deeply' }] };
@@ -60,34 +91,48 @@ export class SchemaValidator {
   }
 
   #compile(schema: JsonObject): Compiled {
-    const text = this.#keys.get(schema) ?? JSON.stringify(schema);
+    const text = this.#keys.get(schema) ?? textOf(schema);
+    if (text === undefined) return { unusable: 'The schema is nested too deeply.' };
     this.#keys.set(schema, text);
     const known = this.#compiled.get(text);
     if (known !== undefined) return known;
     const compiled =
       text.length > this.#maxBytes
         ? { unusable: `The schema is larger than ${this.#maxBytes} bytes.` }
-        : this.#compileNew(schema);
-    this.#compiled.set(text, compiled);
+        : this.#compileNew(schema, costlyKeywords.test(text));
+    if (compiled !== overdue || this.#isGivenUp(text)) this.#compiled.set(text, compiled);
     return compiled;
   }
 
-  #compileNew(schema: JsonObject): Compiled {
+  /** Counts an attempt that took too long; true for the last one. */
+  #isGivenUp(text: string): boolean {
+    const attempts = (this.#overdue.get(text) ?? 0) + 1;
+    this.#overdue.set(text, attempts);
+    return attempts >= mostOverdue;
+  }
+
+  #compileNew(schema: JsonObject, costly: boolean): Compiled {
     const dialect = dialectOf(schema['$schema']);
-    if (dialect === undefined)
-      return { unusable: 'The schema is of a JSON Schema dialect that is not known here.' };
+    if (dialect === undefined) {
+      const named = shortened(JSON.stringify(schema['$schema']), 200);
+      return { refused: `cannot be checked: the JSON Schema dialect ${named} is not supported` };
+    }
     if (schema['$async'] === true) return { unusable: 'The schema is asynchronous.' };
     try {
       const meta = this.#metaSchema(dialect);
       const { $schema: _dialect, ...body } = schema;
-      if (meta.validateSchema(body) !== true) {
+      const options: Options = { meta: false, validateSchema: false };
+      const compiled = this.#within(compileMs, () =>
+        meta.validateSchema(body) === true ? newAjv(dialect, options).compile(body) : undefined,
+      );
+      if (compiled === undefined) return overdue;
+      const first = compiled.value;
+      if (first === undefined) {
         return { unusable: `The schema is not valid: ${meta.errorsText(meta.errors)}.` };
       }
-      const options: Options = { meta: false, validateSchema: false };
-      const first = newAjv(dialect, options).compile(body);
       let all: ValidateFunction | undefined;
       const lazily = () => (all ??= newAjv(dialect, { ...options, allErrors: true }).compile(body));
-      return { first, all: lazily };
+      return { first, all: lazily, costly, overdue: 0 };
     } catch (error) {
       return { unusable: unusable(error) };
     }
@@ -95,9 +140,36 @@ export class SchemaValidator {
 
   /** One instance per dialect that only knows the dialect's own schema. */
   #metaSchema(dialect: Dialect): Ajv {
-    const known = this.#metaSchemas.get(dialect) ?? newAjv(dialect, {});
-    this.#metaSchemas.set(dialect, known);
+    let known = this.#metaSchemas.get(dialect);
+    if (known === undefined) {
+      known = newAjv(dialect, {});
+      // Compiled here, in our own time: what is stopped half-way would stay so.
+      void known.validateSchema({});
+      this.#metaSchemas.set(dialect, known);
+    }
     return known;
+  }
+}
+
+function verdict(
+  { first, all }: Extract<Compiled, { costly: boolean }>,
+  value: unknown,
+  large: boolean,
+): SchemaVerdict {
+  if (first(value)) return { ok: true };
+  // A large value could have millions of mistakes: there the first one has to do.
+  const validate = large ? first : all();
+  validate(value);
+  return { ok: false, problems: problemsFrom(validate.errors ?? []) };
+}
+
+/** A schema as text; undefined where it is nested deeper than the stack. */
+function textOf(schema: JsonObject): string | undefined {
+  try {
+    return JSON.stringify(schema);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
   }
 }
 
@@ -184,12 +256,13 @@ function unusable(error: unknown): string {
   return 'The schema could not be compiled.';
 }
 
-/** Whether a value has more members and entries than are worth naming mistakes in. */
+/** Whether a value has more members, entries or text than are worth naming mistakes in. */
 function isLarge(value: unknown): boolean {
   const waiting: unknown[] = [value];
   for (let seen = 0; waiting.length > 0; seen += 1) {
     if (seen + waiting.length > 2000) return true;
     const next = waiting.pop();
+    if (typeof next === 'string' && next.length > 10_000) return true;
     if (typeof next !== 'object' || next === null) continue;
     const members: unknown[] = Array.isArray(next) ? next : Object.values(next);
     if (members.length > 2000) return true;

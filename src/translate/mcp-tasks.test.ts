@@ -82,7 +82,8 @@ describe('MCP tasks', () => {
       const view = viewOf('TASK_STATE_AUTH_REQUIRED', questions);
       const task = detailedTask(view, { ...options, canAsk: () => false });
       expect(task['status']).toBe('working');
-      expect(task['statusMessage']).toContain('answer_task: {"taskId": "t1"');
+      const says = String(task['statusMessage'] ?? '').includes('answer_task: {"taskId": "t1"');
+      expect(says).toBe(questions.length > 0);
     }
   });
 

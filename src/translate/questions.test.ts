@@ -234,6 +234,24 @@ describe('questions', () => {
     expect(shown.params?.['url']).toBe('https://gw.example/connect/1');
   });
 
+  it('for an authorization say what stands beside the URL, in words', () => {
+    const data = { url: 'https://air.example/login', reason: 'It reads your calendar' };
+    const [question] = questionsFromStatus(
+      status('TASK_STATE_AUTH_REQUIRED', [{ text: 'Please sign in.' }, { data }]),
+    );
+    expect(question?.request.params).toEqual({
+      mode: 'url',
+      message: 'Please sign in.\nreason: It reads your calendar',
+    });
+    expect(question?.url?.candidates).toEqual(['https://air.example/login']);
+    const [nested] = questionsFromStatus(
+      status('TASK_STATE_AUTH_REQUIRED', [{ data: { ...data, scopes: ['read'] } }]),
+    );
+    expect(nested?.request.params?.['message']).toBe(
+      '{"reason":"It reads your calendar","scopes":["read"]}',
+    );
+  });
+
   it('with an unknown elicitation mode are the agent’s fault', () => {
     const parts = [
       { data: { request: { method: 'elicitation/create', params: { mode: 'voice' } } } },

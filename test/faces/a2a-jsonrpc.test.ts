@@ -57,6 +57,29 @@ describe('SendMessage', () => {
     });
   });
 
+  test('a tool that wants a model asks the caller that activated the extension, and no other', async () => {
+    const headers = { 'A2A-Extensions': 'urn:isthmus:ext:tool-call:v1' };
+    const params = callTool('ask_model', { prompt: 'Sum it up' });
+    const asked = (await world.tools.rpc('SendMessage', params, { headers })).body.result!.task!;
+    expect(asked.status.state).toBe('TASK_STATE_INPUT_REQUIRED');
+    const [key] = asked.status.message!.parts.flatMap(({ data }) =>
+      data === undefined ? [] : [(data as { key: string }).key],
+    );
+    const response = { role: 'assistant', model: 'm', content: { type: 'text', text: 'Short' } };
+    // The answer needs no header: what the caller can do was said when the task began.
+    const answered = await world.tools.rpc('SendMessage', {
+      message: {
+        messageId: 'the-models-answer',
+        taskId: asked.id,
+        role: 'ROLE_USER',
+        parts: [{ data: { key, response } }],
+      },
+    });
+    expect(artifactText(answered.body.result!.task!)).toBe('Model: {"type":"text","text":"Short"}');
+    const plain = (await world.tools.rpc('SendMessage', params)).body.result!.task!;
+    expect(plain.status.state).toBe('TASK_STATE_REJECTED');
+  });
+
   test('a finished task takes no more messages and stays as it is', async () => {
     covers('A2A-3.1.1-02');
     const running = await world.agent.task({

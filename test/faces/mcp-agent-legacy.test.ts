@@ -8,6 +8,7 @@ import {
   TaskStatusNotificationSchema,
 } from '@modelcontextprotocol/sdk/types.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { covers } from '../requirements/requirement.ts';
 import { startA2aAgent, type A2aAgent } from '../support/a2a-agent.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
 import { LegacyWire } from '../support/legacy-wire.ts';
@@ -45,6 +46,7 @@ function textOf(result: object): string {
 
 describe('a session', () => {
   it('serves the revision that the client asks for, or offers the newest legacy one', async () => {
+    covers('MCP-legacy-01');
     const offered = {
       '2025-11-25': '2025-11-25',
       '2025-06-18': '2025-06-18',

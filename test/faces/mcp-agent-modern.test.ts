@@ -1,5 +1,6 @@
 /** An A2A agent as a modern MCP server, without the Tasks extension: held calls and questions. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { covers } from '../requirements/requirement.ts';
 import { startA2aAgent, type A2aAgent } from '../support/a2a-agent.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
 import { connectModernClient, userWho, type TestUser } from '../support/mcp-clients.ts';
@@ -155,6 +156,7 @@ describe('calls', () => {
   });
 
   it('cancels the work when the client closes the response', async () => {
+    covers('MCP-http-11');
     const wire = new WireClient(url);
     const controller = new AbortController();
     const before = agent.received.length;

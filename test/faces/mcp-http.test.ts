@@ -1,6 +1,7 @@
 /** What the MCP endpoint answers to requests that are wrong as HTTP or as JSON-RPC. */
 import { request as httpRequest } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { covers } from '../requirements/requirement.ts';
 import { startA2aAgent, type A2aAgent } from '../support/a2a-agent.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
 import { WireClient } from '../support/wire-client.ts';
@@ -81,6 +82,10 @@ describe('bad requests', () => {
   it('get 413 with a JSON body when they are too large', async () => {
     const { status, type, body } = await post(JSON.stringify({ pad: 'x'.repeat(70_000) }));
     expect([status, type, body.error?.code]).toEqual([413, 'application/json', -32600]);
+    for (let round = 0; round < 5; round += 1) {
+      const huge = await post(JSON.stringify({ pad: 'x'.repeat(20_000_000) }));
+      expect(huge.status).toBe(413);
+    }
   });
 
   it('get 413 also when the size is not told beforehand', async () => {
@@ -159,6 +164,7 @@ describe('modern requests', () => {
   });
 
   it('get -32022 and the supported revisions for one that nobody has', async () => {
+    covers('MCP-versioning-01', 'MCP-http-15');
     const version = '2099-01-01';
     const params = { _meta: { ...meta, 'io.modelcontextprotocol/protocolVersion': version } };
     const [body, headers] = modern('tools/list', params);

@@ -7,6 +7,7 @@ import {
   ToolListChangedNotificationSchema,
 } from '@modelcontextprotocol/sdk/types.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { covers } from '../requirements/requirement.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
 import { startLegacyServer, type LegacyServer } from '../support/legacy-server.ts';
 import { connectLegacyClient, connectModernClient, userWho } from '../support/mcp-clients.ts';
@@ -149,6 +150,7 @@ describe.each(pairs)('a $client client of a $server server', ({ server, client }
   });
 
   it('cancels at the server what it cancels itself', async () => {
+    covers('MCP-http-11');
     const through = await connect();
     const ledger = server === 'modern' ? modern.ledger : legacy.ledger;
     const key = `cancel-${server}-${client}`;

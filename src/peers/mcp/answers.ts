@@ -37,6 +37,9 @@ export function inputRequestsOf(
   if (!isObject(value)) throw offProtocol(peerId, 'call', 'its input requests are no object');
   const requests: InputRequests = {};
   for (const [key, request] of Object.entries(value)) {
+    // As the name of a member it would be lost, here or at some client.
+    if (key === '__proto__')
+      throw offProtocol(peerId, 'call', 'an input request has no usable key');
     if (!isObject(request) || typeof request['method'] !== 'string') {
       throw offProtocol(peerId, 'call', 'an input request has no method');
     }

@@ -4,21 +4,11 @@
  * always knows them.
  */
 import { isObject, type JsonObject } from '../../model/json.ts';
-import { tasksExtension, type ClientFeatures } from '../../model/mcp.ts';
-
-/** What an A2A caller can answer: forms and links, both as interrupts of its task. */
-const a2aCaller: ClientFeatures = {
-  elicitForm: true,
-  elicitUrl: true,
-  sampling: false,
-  roots: false,
-  tasks: true,
-  raw: {},
-};
+import { a2aCallerFeatures, tasksExtension, type ClientFeatures } from '../../model/mcp.ts';
 
 /** The caller's features; a caller without any speaks A2A. */
 export function featuresOf(features: ClientFeatures | undefined): ClientFeatures {
-  return features ?? a2aCaller;
+  return features ?? a2aCallerFeatures;
 }
 
 /** `clientCapabilities` of a modern request, or of a legacy `initialize`. */

@@ -10,7 +10,7 @@ import type { Clock } from '../../model/ids.ts';
 import { isObject, type JsonObject } from '../../model/json.ts';
 import { ownerKey } from '../../model/principal.ts';
 import type { Catalogue, PeerContext } from '../../ports/peer.ts';
-import { abortable } from './abortable.ts';
+import { abortable, within } from './abortable.ts';
 import { clientCapabilities } from './capabilities.ts';
 import { askServer, type Dialect } from './conversation.ts';
 import { offProtocol, rpcFailed } from './faults.ts';
@@ -86,7 +86,12 @@ export class Catalogues {
     const key = keyOf(context);
     const running = this.#loading.get(key);
     if (running !== undefined) return abortable(running, context.signal);
-    const loading = this.#load(context).finally(() => {
+    const limit = {
+      peerId: this.#parts.peerId,
+      stage: 'list',
+      ms: this.#parts.requestMs * 4,
+    } as const;
+    const loading = within(limit, (signal) => this.#load(context, signal)).finally(() => {
       if (this.#loading.get(key) === loading) this.#loading.delete(key);
     });
     this.#loading.set(key, loading);
@@ -100,13 +105,13 @@ export class Catalogues {
     for (const entry of this.#entries.values()) entry.freshUntil = 0;
   }
 
-  async #load(context: PeerContext): Promise<KnownCatalogue> {
+  async #load(context: PeerContext, signal: AbortSignal): Promise<KnownCatalogue> {
     const { clock } = this.#parts;
     const epoch = this.#epoch;
     // One caller's abort must not fail the others that wait for the same answer.
     const shared: PeerContext = {
       principal: context.principal,
-      signal: AbortSignal.timeout(this.#parts.requestMs * 4),
+      signal,
       ...(context.features !== undefined && { features: context.features }),
     };
     const dialect = await this.#parts.dialect(shared);

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../model/ids.ts';
 import type { PeerContext } from '../../ports/peer.ts';
-import { abortable } from './abortable.ts';
+import { abortable, within } from './abortable.ts';
 import type { Dialect, ServerDescription } from './conversation.ts';
 import { probeEra } from './era.ts';
 import { LegacyDialect } from './legacy-dialect.ts';
@@ -53,8 +53,7 @@ export class Dialects {
     const old = this.#current;
     if (old?.era !== 'legacy' || this.#clock() - this.#probedAt < legacyRecheckMs) return;
     this.#probedAt = this.#clock();
-    const signal = AbortSignal.timeout(this.#limits.connectMs * 2);
-    void this.#ask({ ...context, signal }).then(
+    void this.#ask(context).then(
       (era) => {
         if (era.kind !== 'modern' || this.#current !== old) return;
         // Calls that are open in its sessions go on; the sessions end when nobody uses them.
@@ -92,8 +91,7 @@ export class Dialects {
   async #legacy(context: PeerContext): Promise<Dialect> {
     const legacy = new LegacyDialect(this.#parts, this.#limits, this.#clock);
     try {
-      const signal = AbortSignal.timeout(this.#limits.connectMs * 2);
-      await legacy.describe({ ...context, signal });
+      await this.#shared((signal) => legacy.describe({ ...context, signal }));
       return legacy;
     } catch (error) {
       await legacy.close();
@@ -117,8 +115,13 @@ export class Dialects {
   }
 
   #ask(context: PeerContext): ReturnType<typeof probeEra> {
-    // Whoever waits shares the answer: no single caller's abort ends the question.
-    const signal = AbortSignal.timeout(this.#limits.connectMs * 2);
-    return probeEra(this.#parts, { ...context, signal }, this.#limits.connectMs);
+    const { connectMs } = this.#limits;
+    return this.#shared((signal) => probeEra(this.#parts, { ...context, signal }, connectMs));
+  }
+
+  /** Whoever waits shares the answer: no single caller's abort ends the question. */
+  #shared<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { peerId } = this.#parts.wire;
+    return within({ peerId, stage: 'connect', ms: this.#limits.connectMs * 2 }, work);
   }
 }

@@ -6,7 +6,12 @@
  */
 import { GatewayError } from '../../model/errors.ts';
 import { isObject, type JsonObject } from '../../model/json.ts';
-import { legacyRevisions, modernRevision, type RpcError, type RpcOutcome } from '../../model/mcp.ts';
+import {
+  legacyRevisions,
+  modernRevision,
+  type RpcError,
+  type RpcOutcome,
+} from '../../model/mcp.ts';
 import type { PeerContext } from '../../ports/peer.ts';
 import type { ServerDescription } from './conversation.ts';
 import { ask } from './exchange.ts';

@@ -38,6 +38,15 @@ export function timedOut(peerId: string, stage: Stage, timeoutMs: number): Gatew
   );
 }
 
+/** The peer kept us busy for too long. */
+export function overdue(peerId: string, stage: Stage, timeoutMs: number): GatewayError {
+  return new GatewayError(
+    'peer-timeout',
+    `The MCP server "${peerId}" was not done within ${timeoutMs} ms (stage: ${stage}).`,
+    { facts: { peer: peerId, stage, timeoutMs } },
+  );
+}
+
 /** The peer answered with something that the protocol does not allow. */
 export function offProtocol(
   peerId: string,
@@ -141,12 +150,14 @@ function renamed(peerId: string, stage: Stage, error: GatewayError): GatewayErro
     );
   }
   if (error.code === 'egress-refused') {
-    return new GatewayError(
-      'egress-refused',
-      `The gateway's egress rules do not allow the address of the MCP server "${peerId}". ` +
-        'Its operator can list it under egress.allow.',
-      { facts: { peer: peerId, stage }, cause: error },
-    );
+    const text =
+      error.facts['reason'] === 'redirect'
+        ? `The MCP server "${peerId}" answered with a redirect, and redirects are not followed. ` +
+          "The gateway's operator can configure the address that it leads to."
+        : `The gateway's egress rules do not allow the address of the MCP server "${peerId}". ` +
+          "The gateway's operator can list it under egress.allow.";
+    const facts = { peer: peerId, stage };
+    return new GatewayError('egress-refused', text, { facts, cause: error });
   }
   return unavailable(peerId, error.facts['stage'] === 'connect' ? 'connect' : stage, error);
 }

@@ -33,6 +33,7 @@ describe('the headers that a schema asks for', () => {
     ['no string', { a: { type: 'string', 'x-mcp-header': 7 } }],
     ['the same name twice', { a: string('Same'), b: string('sAME') }],
     ['an object', { a: { type: 'object', 'x-mcp-header': 'Obj' } }],
+    ['a number', { a: { type: 'number', 'x-mcp-header': 'Num' } }],
     ['a place in an array', { a: { type: 'array', items: string('Item') } }],
     ['a place in a choice', { a: { anyOf: [string('Any')] } }],
   ])('make the tool unusable with %s', (_what, properties) => {

@@ -20,9 +20,23 @@ export async function* resumeStart(
   context: PeerContext,
 ): Events {
   if (sending?.kind !== 'start') throw outcomeUnknown(parts.id);
-  const choice = await workOf(parts, sending.turn, context);
+  const choice = await inTime(context, (limited) => workOf(parts, sending.turn, limited)).catch(
+    () => undefined,
+  );
+  if (choice === undefined) throw outcomeUnknown(parts.id);
   if (choice.kind === 'work' && !choice.work.idempotent) throw outcomeUnknown(parts.id);
   yield* act(parts, choice, context);
+}
+
+/** How long a server may take to say what it offers, when that decides whether work goes on. */
+const catalogueMs = 5000;
+
+async function inTime<T>(
+  context: PeerContext,
+  act: (context: PeerContext) => Promise<T>,
+): Promise<T> {
+  const limit = AbortSignal.timeout(catalogueMs);
+  return act({ ...context, signal: AbortSignal.any([context.signal, limit]) });
 }
 
 /** Work at a known position; `sending` is the message that may or may not have been sent. */

@@ -6,7 +6,7 @@ import { GatewayError } from '../../model/errors.ts';
 import type { Clock } from '../../model/ids.ts';
 import { ownerKey, type OwnerKey } from '../../model/principal.ts';
 import type { PeerContext } from '../../ports/peer.ts';
-import { abortable } from './abortable.ts';
+import { abortable, within } from './abortable.ts';
 import { clientCapabilities } from './capabilities.ts';
 import type { SessionName } from './conversation.ts';
 import type { DialectParts } from './modern-dialect.ts';
@@ -120,11 +120,15 @@ export class Sessions {
     const owner = ownerKey(context.principal);
     this.#makeRoom(owner);
     // The handshake serves everybody who waits for it: no single caller's abort ends it.
-    const handshake = { ...context, signal: AbortSignal.timeout(this.#limits.connectMs * 2) };
-    const begun = Session.begin(this.#parts, handshake, {
-      silenceMs: this.#limits.connectMs,
-      now: this.#clock(),
-    });
+    const { connectMs } = this.#limits;
+    const limit = { peerId: this.#parts.wire.peerId, stage: 'connect', ms: connectMs * 2 } as const;
+    const begun = within(limit, (signal) =>
+      Session.begin(
+        this.#parts,
+        { ...context, signal },
+        { silenceMs: connectMs, now: this.#clock() },
+      ),
+    );
     const entry: Entry = { begun, owner, calls: 0 };
     this.#sessions.set(key, entry);
     begun.then(

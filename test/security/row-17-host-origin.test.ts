@@ -1,0 +1,120 @@
+/** SECURITY row 17: Host and Origin are both checked on every route, and no URL is made of them. */
+import { expect, it } from 'vitest';
+import { WireClient } from '../support/wire-client.ts';
+import { agentWith, gatewayWith, rawHttp } from './world.ts';
+
+const routes = [
+  'GET /',
+  'GET /metrics',
+  'GET /connect/x',
+  'GET /mcp/agent',
+  'POST /mcp/agent',
+  'DELETE /mcp/agent',
+  'POST /a2a/agent',
+  'POST /a2a/agent/message:send',
+  'GET /a2a/agent/tasks',
+  'GET /a2a/agent/.well-known/agent-card.json',
+  'GET /a2a/agent/.well-known/agent.json',
+  'GET /nowhere',
+];
+
+const foreignHosts = [
+  'evil.example',
+  '127.0.0.1.evil.example',
+  'localhost.evil.example',
+  'localhost@evil.example',
+  'evil.example@localhost',
+  '0.0.0.0',
+  '[::]',
+  'localhost/evil',
+  'localhost evil',
+  '',
+];
+
+const foreignOrigins = [
+  'https://evil.example',
+  'null',
+  'http://localhost.evil.example',
+  'http://127.0.0.1@evil.example',
+  'file://',
+  'chrome-extension://abc',
+  '*',
+];
+
+async function start() {
+  const agent = await agentWith();
+  return gatewayWith({ peers: [{ id: 'agent', a2a: agent.cardUrl }] });
+}
+
+const statusOf = (answer: string): number => Number(/^HTTP\/1\.1 (\d+) /.exec(answer)?.[1]);
+
+it('a foreign Host or Origin is refused on every route', async () => {
+  const gateway = await start();
+  const { host } = new URL(gateway.url);
+  const ask = (route: string, headers: string): Promise<string> =>
+    rawHttp(
+      gateway.url,
+      `${route} HTTP/1.1\r\n${headers}Content-Length: 0\r\nConnection: close\r\n\r\n`,
+    );
+  for (const route of routes) {
+    const answers = await Promise.all([
+      ...foreignHosts.map((one) => ask(route, `Host: ${one}\r\n`)),
+      ...foreignOrigins.map((one) => ask(route, `Host: ${host}\r\nOrigin: ${one}\r\n`)),
+    ]);
+    for (const answer of answers) expect([400, 403]).toContain(statusOf(answer));
+    expect(statusOf(await ask(route, `Host: ${host}\r\n`))).not.toBe(403);
+  }
+});
+
+it('no published URL follows Host or X-Forwarded headers', async () => {
+  const gateway = await start();
+  const spoofed = {
+    'x-forwarded-host': 'evil.example',
+    'x-forwarded-proto': 'https',
+    forwarded: 'host=evil.example;proto=https',
+    'x-original-url': '/admin',
+    'x-forwarded-prefix': '/evil',
+  };
+  const { port } = new URL(gateway.url);
+  const card = await rawHttp(
+    gateway.url,
+    `GET /a2a/agent/.well-known/agent-card.json HTTP/1.1\r\nHost: localhost:${port}\r\n${Object.entries(
+      spoofed,
+    )
+      .map(([name, value]) => `${name}: ${value}\r\n`)
+      .join('')}Connection: close\r\n\r\n`,
+  );
+  expect(card).toContain(gateway.a2a('agent'));
+  expect(card).not.toContain('evil.example');
+  expect(card).not.toContain('localhost');
+  const asked = await new WireClient(gateway.mcp('agent')).call(
+    'auth',
+    { message: 'x' },
+    { headers: spoofed, capabilities: { elicitation: { url: {} } } },
+  );
+  expect(JSON.stringify(asked)).toContain(`${gateway.url}/connect/`);
+  expect(JSON.stringify(asked)).not.toContain('evil.example');
+});
+
+it('a request target in absolute form or with tricks in its path gets no further', async () => {
+  const gateway = await start();
+  const { host } = new URL(gateway.url);
+  for (const target of [
+    'http://evil.example/mcp/agent',
+    '//evil.example/mcp/agent',
+    '/mcp/../a2a/agent',
+    '/mcp/agent/../../metrics',
+    '/mcp/%61gent',
+    '/mcp/agent%00',
+    '/a2a/agent/..%2f..%2fmetrics',
+    '/mcp/agent;x=1',
+    '/MCP/agent',
+  ]) {
+    const answer = await rawHttp(
+      gateway.url,
+      `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`,
+    );
+    expect(statusOf(answer)).toBeGreaterThanOrEqual(400);
+    expect(answer).not.toContain('process_cpu');
+  }
+});
