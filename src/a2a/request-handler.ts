@@ -190,7 +190,7 @@ export class TaskRequestHandler implements A2ARequestHandler {
     return this.#run(context, async (call) => {
       const { principal, peerId } = call;
       const view = await this.#options.tasks.cancel(principal, taskId(params.id), peerId);
-      return sdkTask(view.task);
+      return sdkTask(shownTask(view.task, {}));
     });
   }
 

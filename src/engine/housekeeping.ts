@@ -84,7 +84,7 @@ export async function sweepTasks(tools: HousekeepingTools): Promise<void> {
       tools.lost.delete(id);
       if (row !== undefined && row.expiresAt === null) await recoverTask(tools, row);
     }
-    await store.sweep(clock(), sweptAtOnce);
+    for (const id of await store.sweep(clock(), sweptAtOnce)) cache.drop(id);
   } catch (error) {
     log.internal('housekeeping', error);
   }

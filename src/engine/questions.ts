@@ -36,10 +36,11 @@ export function openQuestions(book: QuestionBook, asked: PeerQuestion[]): Questi
  * What the status message of an interrupt says: an A2A agent's own words, which are its question;
  * for an MCP server, whose question is a request, that request in prose and as data.
  */
-export function askedParts(said: Part[], open: readonly OpenQuestion[]): Part[] {
+export function askedParts(said: Part[], open: readonly OpenQuestion[], peerId: string): Part[] {
   const isRequest = open.some(({ answerAs }) => answerAs === 'response');
   if (!isRequest || exactQuestions(said).length > 0) return said;
-  return [...said, ...questionStatusParts(open)];
+  // Spec: MCP 2026-07-28 client/elicitation (a client makes clear which server asks)
+  return [...said, { text: `"${peerId}" asks:` }, ...questionStatusParts(open)];
 }
 
 /** The book with fresh keys for the questions under `keys`. */

@@ -106,7 +106,7 @@ export class Runner {
     const book = isInterrupted(event.state)
       ? openQuestions({ open, used }, event.questions ?? [])
       : { open: [], used };
-    const parts = askedParts(event.message?.parts ?? [], book.open);
+    const parts = askedParts(event.message?.parts ?? [], book.open, this.#task.peerId);
     if (this.#repeats(event, parts, book.open)) {
       this.#task.apply([], { facts: { sending: undefined } });
       return;

@@ -48,10 +48,10 @@ export class TaskCache {
     if (this.#known.has(live.id)) this.#idle.set(live.id, live);
   }
 
-  /** Drops a task whose row is driven elsewhere. */
-  drop(live: LiveTask): void {
-    this.#known.delete(live.id);
-    this.#idle.delete(live.id);
+  /** Drops a task whose row is gone, or driven elsewhere. */
+  drop(id: string): void {
+    this.#known.delete(id);
+    this.#idle.delete(id);
   }
 
   /** Every task in memory. */

@@ -132,8 +132,8 @@ export class TaskDriver {
     }
     if (peer.protocol === 'mcp') {
       this.cancel(live);
-    } else if (!this.drives(live) && !isTerminal(live.state)) {
-      // Nobody reads for a task that waits: look what the cancellation has made of it.
+    } else if (!isTerminal(live.state)) {
+      // The stream may be slow to tell, or nobody may read: look what became of the task.
       this.drive(live, {}, (context) => peer.resume(live.position, context));
     }
   }

@@ -92,7 +92,7 @@ export class TaskEngine implements TaskService {
       checkMayWait: (task) => this.#checkMayWait(task),
       onState: (task, before, after) => this.#onState(task, before, after),
       onLost: (task, error) => {
-        this.#cache.drop(task);
+        this.#cache.drop(task.id);
         this.#housekeeping.lost.add(task.id);
         log.internal(`storing task ${task.id}`, error);
       },

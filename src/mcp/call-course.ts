@@ -10,6 +10,7 @@ import { isTerminal } from '../model/a2a.ts';
 import { GatewayError } from '../model/errors.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Settled, TaskHandle, TaskView } from '../ports/tasks.ts';
+import { textOfParts } from '../translate/content.ts';
 import { createTaskResult } from '../translate/mcp-tasks.ts';
 import { dismissed, messageFromResponses } from '../translate/questions.ts';
 import {
@@ -267,7 +268,11 @@ export async function finalResult(
     if ('error' in outcome) throw relay(outcome.error);
     return outcome.result;
   }
-  const view = call.peer.protocol === 'a2a' ? await handle.commit() : handle.view();
+  if (call.peer.protocol === 'mcp') {
+    // The server gave no result: its tool's shape is not ours to fill.
+    return errorResult(textOfParts(handle.view().task.status.message?.parts));
+  }
+  const view = await handle.commit();
   return json(toolResultFromTask(view, { inlineBytes: services.limits.inlineBytes }));
 }
 

@@ -76,8 +76,8 @@ export interface TaskStore {
   due(now: number, limit: number): Promise<string[]>;
   /** How many tasks of each owner wait for their caller. */
   waiting(): Promise<Map<OwnerKey, number>>;
-  /** Deletes finished rows that have expired, with their events; how many. */
-  sweep(now: number, limit: number): Promise<number>;
+  /** Deletes finished rows that have expired, with their events; their ids. */
+  sweep(now: number, limit: number): Promise<string[]>;
   /** Waits for the last flush and closes. */
   close(): Promise<void>;
 }

@@ -406,4 +406,13 @@ describe('a question of a server, at the A2A face', () => {
     });
     expect(repeated).toEqual([both, both]);
   });
+
+  it('says who asks', async () => {
+    covers('MCP-elicitation-02');
+    for (const name of ['form', 'modeless', 'link']) {
+      const task = await face('asker').task(callTool(name));
+      const text = (task.status.message?.parts ?? []).map((part) => part.text ?? '').join('\n');
+      expect([name, text]).toEqual([name, expect.stringContaining('"asker" asks:')]);
+    }
+  });
 });

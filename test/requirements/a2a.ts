@@ -573,7 +573,7 @@ export const a2aRequirements = [
     id: 'A2A-5.4-03',
     spec: 'A2A 1.0 §5.4',
     url: 'https://a2a-protocol.org/latest/specification/#54-error-code-mappings',
-    text: "A peer's answer that breaks the protocol is reported to an A2A caller as InvalidAgentResponseError where no task has begun.",
+    text: "A peer's answer that breaks the protocol fails the task that it was to work on, and is reported as InvalidAgentResponseError where the operation has no task to fail.",
     role: 'both',
   },
   {

@@ -189,7 +189,7 @@ describe('cards', () => {
     ['without interfaces', bad.cardWithoutInterfaces(), /wrong at "supportedInterfaces"/],
     ['with an unknown binding', bad.cardWithForeignInterface(), /only: PIGEON 1\.0/],
     ['with a scheme that is not HTTP', bad.cardPointingTo('ftp://h/a'), /names no interface/],
-    ['that is a web page', bad.html(), /HTTP status 404/],
+    ['that is a web page', bad.html(), /a web page where A2A was expected/],
     ['that is no JSON', bad.invalidJson(), /not A2A/],
     ['that is a list', bad.json(200, []), /not a JSON object/],
     ['without a name', bad.json(200, { supportedInterfaces: [{}] }), /wrong at "name"/],

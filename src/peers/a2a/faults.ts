@@ -223,15 +223,15 @@ function renamed(error: GatewayError, call: FailedCall): GatewayError {
     case 'peer-timeout':
       return timeoutFault(at, Number(error.facts['timeoutMs'] ?? 0), error);
     case 'egress-refused':
-      return fault(
-        'egress-refused',
-        call,
-        `is at an address that the gateway may not reach. ${error.message}`,
-        { facts: { reason: error.facts['reason'] ?? 'address' }, cause: error },
-      );
-    case 'too-large':
-      return fault('too-large', call, 'sent more than the gateway accepts.', { cause: error });
+      return fault('egress-refused', call, `is not reached by the gateway. ${error.message}`, {
+        facts: { reason: error.facts['reason'] ?? 'address' },
+        cause: error,
+      });
     case 'peer-protocol':
+      if (error.facts['maxBytes'] !== undefined) {
+        const says = 'sent more than the gateway accepts.';
+        return fault('peer-protocol', call, says, { cause: error });
+      }
       return fault('peer-protocol', call, 'sent an answer that cannot be read.', { cause: error });
     default:
       return error;
@@ -256,7 +256,8 @@ function replyFault(error: ReplyError, call: FailedCall): GatewayError {
   if (reason !== undefined) return reasonFault(reason, call, error);
   if (status === 413) return fault('too-large', call, 'finds the message too large.', { facts });
   if (status >= 500) return reasonFault('INTERNAL_ERROR', call, error);
-  const says = `answers with HTTP status ${status} where A2A was expected. Check its address and card.`;
+  const what = status < 300 ? 'a web page' : `HTTP status ${status}`;
+  const says = `answers with ${what} where A2A was expected. Check its address and card.`;
   return fault('peer-protocol', call, says, { facts, cause: error });
 }
 

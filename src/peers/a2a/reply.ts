@@ -28,12 +28,7 @@ export function replyError(
   retryAfter: string | null,
   clock: Clock,
 ): ReplyError {
-  const isPage = status >= 200 && status < 300;
-  return new ReplyError(
-    isPage ? 404 : status,
-    reasonFromBody(body),
-    retryAfterMs(retryAfter, clock),
-  );
+  return new ReplyError(status, reasonFromBody(body), retryAfterMs(retryAfter, clock));
 }
 
 /** `Retry-After` in milliseconds: seconds or a date. Spec: RFC 9110 §10.2.3 */

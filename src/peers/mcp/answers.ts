@@ -73,15 +73,17 @@ export function isLink(request: InputRequest): boolean {
   return request.method === 'elicitation/create' && request.params?.['mode'] === 'url';
 }
 
-/** The status that waits for answers; `problem` says what was wrong with the last ones. */
+/**
+ * The status that waits for answers. The questions speak for themselves; `problem` says what was
+ * wrong with the last answers.
+ */
 export function asking(requests: InputRequests, mintId: MintId, problem?: string): PeerEvent {
   const questions = peerQuestions(requests);
-  const parts = questionStatusParts(questions);
   return {
     kind: 'status',
     state: stateOfQuestions(questions),
     questions,
-    message: agentMessage(mintId, problem === undefined ? parts : [{ text: problem }, ...parts]),
+    ...(problem !== undefined && { message: agentMessage(mintId, [{ text: problem }]) }),
   };
 }
 

@@ -145,14 +145,14 @@ export class SqliteTaskStore implements TaskStore {
     return new Map(rows.map((row) => [String(row['owner']) as OwnerKey, Number(row['n'])]));
   }
 
-  async sweep(now: number, limit: number): Promise<number> {
+  async sweep(now: number, limit: number): Promise<string[]> {
     return this.#write(() => {
       const ids = this.#statements.expired.all(now, limit).map((row) => String(row['id']));
       for (const id of ids) {
         this.#statements.deleteEvents.run(id);
         this.#statements.deleteTask.run(id);
       }
-      return ids.length;
+      return ids;
     });
   }
 
