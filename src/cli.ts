@@ -43,7 +43,9 @@ async function main(): Promise<number> {
   try {
     given = readArguments();
   } catch (error) {
-    return refuse(error instanceof Error ? error.message : 'unreadable arguments');
+    // The rest of the sentence is about positional arguments, of which there are none.
+    const [reason] = error instanceof Error ? error.message.split('. To specify') : [];
+    return refuse(reason ?? 'unreadable arguments');
   }
   const [name, ...rest] = given.positionals;
   if (given.values.help) {
@@ -51,14 +53,17 @@ async function main(): Promise<number> {
     return 0;
   }
   const command = name === undefined ? undefined : commands[name];
-  if (command === undefined || rest.length > 0) {
-    return refuse(
-      name === undefined ? 'a command is missing' : `no such command: ${[name, ...rest].join(' ')}`,
-    );
+  if (command === undefined) {
+    return refuse(name === undefined ? 'a command is missing' : `no such command: ${name}`);
   }
+  if (rest.length > 0) return refuse(`${name} takes no argument "${rest.join(' ')}"`);
   const used = given.tokens.flatMap((token) => (token.kind === 'option' ? [token.name] : []));
   const foreign = used.find((flag) => !command.flags.some((known) => known === flag));
   if (foreign !== undefined) return refuse(`--${foreign} does not go with ${name}`);
+  const { port } = given.values;
+  if (port !== undefined && !(/^\d{1,5}$/.test(port) && Number(port) <= 65_535)) {
+    return refuse('--port needs a whole number from 0 to 65535');
+  }
   return command.run(given.values);
 }
 
@@ -94,7 +99,10 @@ async function serve(flags: Flags): Promise<number> {
     file: flags.config,
     current: config,
     load: () => loadConfig(flags.config, processContext(listenFlags(flags))),
-    apply: (next) => gateway.reconfigure(next),
+    apply: (next) => {
+      logger.level = next.log.level;
+      gateway.reconfigure(next);
+    },
     report: (outcome) => {
       if (outcome.kind === 'applied') {
         events.emit({ event: 'config.reloaded', peers: outcome.config.peers.length });

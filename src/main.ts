@@ -148,7 +148,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     log: {
       fault: (error, { peer, method }) =>
         events.emit({ event: 'internal.error', where: `mcp ${peer} ${method ?? ''}`, error }),
-      event: (name, facts) => logger.info(facts, name),
+      event: (event, facts) => logger.info({ event, ...facts }, event),
     },
   });
   const a2a = createA2aFace({
@@ -164,7 +164,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     log: {
       fault: (error, { peer, method }) =>
         events.emit({ event: 'internal.error', where: `a2a ${peer} ${method ?? ''}`, error }),
-      event: (name, facts) => logger.info(facts, name),
+      event: (event, facts) => logger.info({ event, ...facts }, event),
     },
   });
   const nameOf = async (peerId: string): Promise<string> => {

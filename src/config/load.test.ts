@@ -224,6 +224,11 @@ describe('mistakes', () => {
       'egress: { allow: ["http://x/"] }',
       ['egress.allow[0]: expected an address range such as 10.0.0.0/8, an address, or host[:port]'],
     ],
+    [
+      'egress: { allow: ["*.example.org"] }',
+      ['egress.allow[0]: expected an address range such as 10.0.0.0/8, an address, or host[:port]'],
+    ],
+    ['peers: &all [*all]', ['an alias (*name) leads to itself or is used too often']],
     ['egress: { allowLoopback: yes please }', ['egress.allowLoopback: expected true or false']],
     [
       'log: { level: loud }',

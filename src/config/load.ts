@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { parseDocument } from 'yaml';
+import { parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
 import { pathText, type Mistake } from './mistake.ts';
 import { substitute } from './placeholders.ts';
@@ -48,7 +48,10 @@ export function parseConfig(text: string, context: LoadContext): LoadResult {
   if (syntax !== undefined) {
     return failed([{ path: '', message: `${positionOf(text, syntax.pos[0])}: ${syntax.message}` }]);
   }
-  const written: unknown = document.toJS() ?? {};
+  const written = plainValueOf(document);
+  if (written === undefined) {
+    return failed([{ path: '', message: 'an alias (*name) leads to itself or is used too often' }]);
+  }
   const { value, mistakes } = substitute(written, context);
   if (mistakes.length > 0) return failed(mistakes);
 
@@ -56,6 +59,17 @@ export function parseConfig(text: string, context: LoadContext): LoadResult {
   if (!result.success) return failed(result.error.issues.flatMap(mistakesOf));
   const semantic = semanticMistakes(result.data);
   return semantic.length > 0 ? failed(semantic) : { ok: true, config: result.data };
+}
+
+/** The YAML without its aliases; undefined where they have no end. */
+function plainValueOf(document: Document): unknown {
+  try {
+    const value: unknown = document.toJS() ?? {};
+    JSON.stringify(value);
+    return value;
+  } catch {
+    return undefined;
+  }
 }
 
 function failed(mistakes: readonly Mistake[]): LoadResult {

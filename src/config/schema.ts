@@ -288,7 +288,9 @@ const egress = z.strictObject({
 function isAllowEntry(text: string): boolean {
   if (text.includes('/')) return ipaddr.isValidCIDR(text);
   if (ipaddr.isValid(text)) return true;
-  return /^(\[[0-9a-f:.]+\]|[^\s:/@?#]+)(:\d{1,5})?$/i.test(text) && URL.canParse(`http://${text}`);
+  return (
+    /^(\[[0-9a-f:.]+\]|[^\s:/@?#*]+)(:\d{1,5})?$/i.test(text) && URL.canParse(`http://${text}`)
+  );
 }
 
 const later = (what: string) =>
@@ -337,9 +339,6 @@ export const configSchema = z.strictObject({
 
 /** The configuration with every default filled in; sizes in bytes, times in milliseconds. */
 export type Config = z.output<typeof configSchema>;
-
-/** Sizes, times and caps. */
-export type LimitsConfig = Config['limits'];
 
 /** Whether a listener on this host can be reached from this machine only. */
 export function isLoopbackHost(host: string): boolean {

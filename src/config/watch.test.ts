@@ -101,6 +101,18 @@ describe('a watched configuration', () => {
     expect(applied).toEqual([]);
   });
 
+  it('cannot change a limit of a running process, and says which', async () => {
+    const { file, watch, applied } = start('limits: { syncCall: 5s }');
+    writeFileSync(file, 'limits: { syncCall: 6s }\ntelemetry: { metrics: false }');
+    const message = 'changes only with a restart; the old configuration stays';
+    const outcome = await watch.reload();
+    expect(outcome.kind === 'rejected' && outcome.mistakes).toEqual([
+      { path: 'limits.syncCall', message },
+      { path: 'telemetry.metrics', message },
+    ]);
+    expect(applied).toEqual([]);
+  });
+
   it('that cannot be applied stays out of force, so that a later reload tries again', async () => {
     let fail = true;
     const { file, watch } = start('log: { level: info }', {

@@ -97,19 +97,29 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
   };
 }
 
-/** Settings that a running process cannot change. */
+/** What a running process takes up; everything else is read once, at its start. */
+const reloadable: ReadonlySet<string> = new Set(['peers', 'egress', 'log']);
+
 function fixedMistakes(before: Config, after: Config): Mistake[] {
-  const fixed = {
-    'gateway.listen': [before.gateway.listen, after.gateway.listen],
-    'gateway.publicUrl': [before.gateway.publicUrl, after.gateway.publicUrl],
-    'store.url': [before.store.url, after.store.url],
-    'keys.dir': [before.keys.dir, after.keys.dir],
-    'auth.mode': [before.auth.mode, after.auth.mode],
-  };
-  return Object.entries(fixed)
-    .filter(([, [was, is]]) => JSON.stringify(was) !== JSON.stringify(is))
-    .map(([path]) => ({
+  const was = settingsOf(before);
+  const is = settingsOf(after);
+  return [...new Set([...was.keys(), ...is.keys()])]
+    .filter((path) => was.get(path) !== is.get(path))
+    .map((path) => ({
       path,
       message: 'changes only with a restart; the old configuration stays',
     }));
+}
+
+/** The settings that stay, each as JSON under its path of two words. */
+function settingsOf(config: Config): Map<string, string | undefined> {
+  const sections = Object.entries(config).filter(([section]) => !reloadable.has(section));
+  return new Map(
+    sections.flatMap(([section, settings]) =>
+      Object.entries(settings ?? {}).map(([name, value]): [string, string | undefined] => [
+        `${section}.${name}`,
+        JSON.stringify(value),
+      ]),
+    ),
+  );
 }

@@ -82,7 +82,9 @@ describe('MCP tasks', () => {
       const view = viewOf('TASK_STATE_AUTH_REQUIRED', questions);
       const task = detailedTask(view, { ...options, canAsk: () => false });
       expect(task['status']).toBe('working');
-      const says = String(task['statusMessage'] ?? '').includes('answer_task: {"taskId": "t1"');
+      const says = JSON.stringify(task['statusMessage'] ?? '').includes(
+        'answer_task: {\\"taskId\\"',
+      );
       expect(says).toBe(questions.length > 0);
     }
   });

@@ -222,6 +222,7 @@ describe('CancelTask', () => {
     await expect.poll(() => world.server.ledger.executionsByKey().get('to-cancel')).toBe(1);
     const { body } = await world.tools.rpc('CancelTask', { id: task.id });
     expect(body.result!['status']).toMatchObject({ state: 'TASK_STATE_CANCELED' });
+    expect(body.result).toEqual(await world.tools.get(task.id));
     await expect
       .poll(() => world.server.ledger.of('cancelled').map((e) => e.arguments?.['key']))
       .toContain('to-cancel');

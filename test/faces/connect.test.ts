@@ -71,7 +71,7 @@ describe('the connect page', () => {
   it('is gone when the agent has gone on, and the task is done by itself', async () => {
     const { path, taskId } = await sentAway('auth');
     const atPeer = agent.waitingForAuth().at(-1) ?? '';
-    await agent.completeAuth(atPeer);
+    agent.completeAuth(atPeer);
     const task = await wire.pollTask(taskId, ({ status }) => status === 'completed');
     expect(JSON.stringify(task['result'])).toContain('booked with your authorization');
     const { text } = await http.get(path).expect(404);

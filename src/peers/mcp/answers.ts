@@ -10,11 +10,7 @@ import type { ClientFeatures, InputRequest } from '../../model/mcp.ts';
 import type { MintId } from '../../model/ids.ts';
 import type { PeerEvent, PeerFollowUp, PeerQuestion } from '../../ports/peer.ts';
 import type { SchemaValidator } from '../../translate/json-schema.ts';
-import {
-  questionStatusParts,
-  responsesFromMessage,
-  stateOfQuestions,
-} from '../../translate/questions.ts';
+import { responsesFromMessage, stateOfQuestions } from '../../translate/questions.ts';
 import { canAnswer } from './capabilities.ts';
 import { offProtocol } from './faults.ts';
 import { agentMessage } from './results.ts';
