@@ -116,10 +116,12 @@ function settingsOf(config: Config): Map<string, string | undefined> {
   const sections = Object.entries(config).filter(([section]) => !reloadable.has(section));
   return new Map(
     sections.flatMap(([section, settings]) =>
-      Object.entries(settings ?? {}).map(([name, value]): [string, string | undefined] => [
-        `${section}.${name}`,
-        JSON.stringify(value),
-      ]),
+      Object.entries((settings ?? {}) as Record<string, unknown>).map(
+        ([name, value]): [string, string | undefined] => [
+          `${section}.${name}`,
+          JSON.stringify(value),
+        ],
+      ),
     ),
   );
 }

@@ -123,7 +123,7 @@ export function stateFromResult(toolResult: CallToolResult): {
 }
 
 /** JSON-RPC codes whose message tells the caller what to change. */
-const callerErrors: readonly number[] = [-32600, -32601, -32602, -32002];
+const callerErrors: readonly number[] = [-32600, -32601, -32602, -32002, -32021];
 
 /**
  * The state that a JSON-RPC error of an MCP server means. Before work started the call was

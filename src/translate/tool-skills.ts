@@ -296,6 +296,12 @@ function ask(known: readonly Callable[], reason: string): ToolChoice {
   return { kind: 'ask', parts: askParts(known, reason) };
 }
 
+/** Asks for better arguments of one tool, and shows what it takes. */
+export function askArguments(catalogue: Catalogue, tool: string, reason: string): Part[] {
+  const [only] = callables(catalogue).filter(({ id }) => id === tool);
+  return only === undefined ? [{ text: reason }] : askParts([only], reason);
+}
+
 function askParts(known: readonly Callable[], reason: string): Part[] {
   const listed = known.map(({ id, description }) => `- ${id}: ${shortened(description, 160)}`);
   const text = [

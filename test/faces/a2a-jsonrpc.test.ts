@@ -80,6 +80,23 @@ describe('SendMessage', () => {
     expect(plain.status.state).toBe('TASK_STATE_REJECTED');
   });
 
+  test('arguments that do not fit are asked for again, with what the tool takes', async () => {
+    const { task } = (await world.tools.rpc('SendMessage', callTool('add', { a: 'one' }))).body
+      .result!;
+    expect(task?.status.state).toBe('TASK_STATE_INPUT_REQUIRED');
+    const [said, shown] = task!.status.message!.parts;
+    expect(said?.text).toContain('b: is required; a: must be number');
+    expect(shown?.data).toMatchObject({ skills: [{ id: 'add', inputSchema: { type: 'object' } }] });
+    const message = {
+      messageId: 'better',
+      taskId: task!.id,
+      role: 'ROLE_USER',
+      parts: [{ data: { a: 1, b: 2 } }],
+    };
+    const better = await world.tools.rpc('SendMessage', { message });
+    expect(better.body.result!.task?.status.state).toBe('TASK_STATE_COMPLETED');
+  });
+
   test('a finished task takes no more messages and stays as it is', async () => {
     covers('A2A-3.1.1-02');
     const running = await world.agent.task({

@@ -8,7 +8,7 @@ import { isObject, type JsonObject } from '../../model/json.ts';
 import type { MintId } from '../../model/ids.ts';
 import type { Catalogue, PeerContext, PeerEvent, PeerTurn } from '../../ports/peer.ts';
 import type { SchemaValidator } from '../../translate/json-schema.ts';
-import { chooseTool } from '../../translate/tool-skills.ts';
+import { askArguments, chooseTool } from '../../translate/tool-skills.ts';
 import { featuresOf } from './capabilities.ts';
 import { agentMessage } from './results.ts';
 import { place, type Work } from './work.ts';
@@ -71,8 +71,8 @@ export function chosenWork(
     case 'tool': {
       const problem = argumentProblem(parts, catalogue, chosen.name, chosen.arguments);
       if (problem !== undefined) {
-        const events = askWhich(parts.mintId, [{ text: problem }], chosen.name);
-        return { kind: 'ask', events };
+        const asked = askArguments(catalogue, chosen.name, problem);
+        return { kind: 'ask', events: askWhich(parts.mintId, asked, chosen.name) };
       }
       const work = decidedWork(parts, chosen, catalogue, options.context);
       return { kind: 'work', work, ...loss };
