@@ -57,6 +57,11 @@ async function route(
       ? sendJson(res, 200, { status: 'ready' })
       : sendJson(res, 503, { status: 'starting or stopping' });
   }
+  if (!parts.ready() && path !== '/metrics') {
+    res.setHeader('retry-after', '1');
+    res.setHeader('connection', 'close');
+    return sendJson(res, 503, { error: 'The gateway is stopping. Try again in a moment.' });
+  }
   const refused = parts.refuse(req);
   if (refused !== undefined) return sendJson(res, 403, { error: refused });
   const [, face, peerId, rest = ''] = peerPath.exec(path) ?? [];

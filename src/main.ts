@@ -1,8 +1,7 @@
 /**
  * The composition root: everything that the gateway is made of is built and wired here, once.
  */
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage } from 'node:http';
 import { createA2aFace } from './a2a/face.ts';
 import { createConnectPage } from './auth/connect-page.ts';
 import { loadSealingSecret } from './auth/key-files.ts';
@@ -10,6 +9,7 @@ import { createSeal } from './auth/seal.ts';
 import type { Config, PeerConfig } from './config/schema.ts';
 import { TaskEngine } from './engine/task-engine.ts';
 import { createFront } from './front.ts';
+import { openListener } from './listener.ts';
 import { createMcpFace } from './mcp/face.ts';
 import { originCheck } from './mcp/origin.ts';
 import { createMintId, pooledRandomBytes, type MintId, type RandomBytes } from './model/ids.ts';
@@ -56,6 +56,9 @@ const keepAliveMs = 15_000;
 const stallMs = 30_000;
 const maxSubscriptions = 1024;
 const pollIntervalMs = 1000;
+const drainLookMs = 20;
+/** How long the answers may take that are given because we stop. */
+const lastAnswersMs = 500;
 /** Silence of an agent's stream after which it is asked how the task stands. */
 const agentIdleMs = 60_000;
 /** How long an agent that works on a task may be out of reach. */
@@ -108,27 +111,13 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     },
     events,
   });
-  const { receive } = config.limits;
-  const server = createServer({
-    keepAliveTimeout: 65_000,
-    // Of the request alone: an answer takes as long as it takes.
-    requestTimeout: receive,
-    headersTimeout: Math.min(receive, 60_000),
-    connectionsCheckingInterval: Math.min(receive, 10_000),
+  const listener = await openListener({
+    ...config.gateway.listen,
+    receiveMs: config.limits.receive,
+    metrics,
+    traced: (req, act) => runWithTrace(requestTrace(req, random), act),
   });
-  let answer: RequestListener = starting;
-  server.on('request', (req, res) => {
-    const started = performance.now();
-    res.on('close', () => {
-      const face = /^\/(mcp|a2a|connect)\//.exec(req.url ?? '')?.[1] ?? 'other';
-      const method = headerText(req.headers['mcp-method']) ?? req.method ?? '';
-      const outcome = res.writableFinished ? `${res.statusCode}` : 'closed';
-      metrics.request({ face, method, outcome, seconds: (performance.now() - started) / 1000 });
-    });
-    runWithTrace(requestTrace(req, random), () => answer(req, res));
-  });
-  const listening = await listen(server, config.gateway.listen);
-  const publicUrl = config.gateway.publicUrl ?? listening;
+  const publicUrl = config.gateway.publicUrl ?? listener.url;
   const trace = (req: IncomingMessage) => traceFields(currentTrace() ?? requestTrace(req, random));
   const services = { tasks, peers, publicUrl, seal, clock, mintId, trace };
   const mcp = createMcpFace({
@@ -184,12 +173,12 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     fault: (error, { method, path }) =>
       events.emit({ event: 'internal.error', where: `${method} ${path}`, error }),
   });
-  answer = front;
+  listener.serve(front);
   events.emit({ event: 'server.started', url: publicUrl, peers: config.peers.length });
 
   return {
     publicUrl,
-    listening,
+    listening: listener.url,
     peers,
     card: (peerId) => a2a.card(peerId),
     reconfigure(next) {
@@ -200,10 +189,16 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     },
     async close() {
       state = 'stopping';
-      const drained = await drain(server, config.limits.drain, async () => {
-        a2a.close();
-        await mcp.close();
-      });
+      // Readers of streams come back to the next start; what was asked for once is waited for.
+      a2a.endStreams();
+      await mcp.close();
+      const drained = await drain(
+        () => listener.waiting === 0 && tasks.perishable === 0,
+        config.limits.drain,
+      );
+      a2a.close();
+      await drain(() => listener.waiting === 0, lastAnswersMs);
+      await listener.close();
       await tasks.stop();
       await peers.close();
       await egress.close();
@@ -284,52 +279,17 @@ function announce(events: EventLog, config: Config, id: string): void {
   if (peer !== undefined) events.emit({ event: 'peer.added', peer: id, kind: peer.kind });
 }
 
-function headerText(value: string | string[] | undefined): string | undefined {
-  return typeof value === 'string' ? value : undefined;
-}
-
 function requestTrace(req: IncomingMessage, random: RandomBytes) {
   const { traceparent, tracestate } = req.headers;
   return traceFrom([{ traceparent, tracestate }], random);
 }
 
-async function listen(server: Server, at: { host: string; port: number }): Promise<string> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(at.port, at.host, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
-  const { port } = server.address() as AddressInfo;
-  const host = at.host.includes(':') ? `[${at.host}]` : at.host;
-  return `http://${host}:${port}`;
-}
-
-/** What a client hears that comes while tasks are picked up. */
-const starting: RequestListener = (req, res) => {
-  const alive = req.url === '/healthz';
-  res.writeHead(alive ? 200 : 503, { 'content-type': 'application/json', 'retry-after': '1' });
-  res.end(JSON.stringify({ status: 'starting' }));
-};
-
-/** Lets running requests end, then ends the streams, then the connections. */
-async function drain(
-  server: Server,
-  patienceMs: number,
-  endStreams: () => Promise<void>,
-): Promise<boolean> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  await endStreams();
-  const idle = setInterval(() => server.closeIdleConnections(), 100);
-  const late = new Promise<'late'>((resolve) => {
-    setTimeout(() => resolve('late'), patienceMs).unref();
-  });
-  const outcome = await Promise.race([closed, late]);
-  clearInterval(idle);
-  if (outcome !== 'late') return true;
-  server.closeAllConnections();
-  await closed;
-  return false;
+/** Waits until everything that would be lost has ended; false when that took too long. */
+async function drain(isDone: () => boolean, patienceMs: number): Promise<boolean> {
+  const until = performance.now() + patienceMs;
+  while (!isDone()) {
+    if (performance.now() >= until) return false;
+    await new Promise((resolve) => setTimeout(resolve, drainLookMs));
+  }
+  return true;
 }

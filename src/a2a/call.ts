@@ -40,6 +40,7 @@ export class Call {
   readonly #limits: StreamLimits;
   readonly #onStalled: (queuedBytes: number) => void;
   readonly #ended = new AbortController();
+  #streams = false;
   #gone = false;
 
   constructor(res: ServerResponse, options: CallOptions) {
@@ -66,9 +67,14 @@ export class Call {
     return this.#gone;
   }
 
-  /** Ends waits and streams because the gateway stops: what is known by then is answered. */
+  /** Ends the wait or the stream because the gateway stops: what is known by then is answered. */
   stop(): void {
     this.#ended.abort();
+  }
+
+  /** Ends a stream, whose reader can resume it elsewhere; a wait goes on. */
+  stopStream(): void {
+    if (this.#streams) this.#ended.abort();
   }
 
   /** Tells the caller when to try again. Before the headers are sent. */
@@ -78,6 +84,7 @@ export class Call {
 
   /** Keeps a stream alive with comments until it ends. Returns the way to stop. */
   keepAlive(): () => void {
+    this.#streams = true;
     const res = this.#res;
     const timer = setInterval(() => {
       if (res.headersSent && !res.writableEnded && res.writableLength === 0) {

@@ -57,6 +57,8 @@ export interface A2aFace {
   ): Promise<void>;
   /** The peer's card in 1.0 wire JSON. Throws GatewayError when the peer is unknown or away. */
   card(peerId: string): Promise<AgentCard>;
+  /** Ends the streams, whose readers can resume them. */
+  endStreams(): void;
   /** Ends streams and waits; what is known by then is answered. */
   close(): void;
 }
@@ -128,6 +130,9 @@ export function createA2aFace(options: A2aFaceOptions): A2aFace {
       }
     },
     card: (peerId) => cards.card(peerId),
+    endStreams: () => {
+      for (const call of open) call.stopStream();
+    },
     close: () => {
       for (const call of open) call.stop();
     },

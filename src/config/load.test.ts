@@ -44,7 +44,7 @@ describe('a configuration', () => {
         receive: 60_000,
         syncCall: 55_000,
         interruptTtl: 86_400_000,
-        openInterruptsPerPrincipal: 100,
+        openInterruptsPerPrincipal: 1000,
         streamQueue: 1_048_576,
         artifactInline: 65_536,
         taskTtl: 604_800_000,

@@ -255,7 +255,7 @@ const limits = z.strictObject({
   syncCall: duration().prefault('55s'),
   /** How long a question stays open. */
   interruptTtl: duration().prefault('24h'),
-  openInterruptsPerPrincipal: whole(1, 1_000_000).prefault(100),
+  openInterruptsPerPrincipal: whole(1, 1_000_000).prefault(1000),
   /** Bytes that may wait for a slow reader before its stream is closed. */
   streamQueue: size().prefault('1MiB'),
   /** Largest part that is returned inline; a larger one becomes a link. */

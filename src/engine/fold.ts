@@ -6,10 +6,10 @@
  */
 import type { Message, Task } from '../model/a2a.ts';
 import type { TaskEvent } from '../ports/tasks.ts';
-import { mergeArtifact } from '../translate/artifacts.ts';
+import { mergeArtifact, type GrowingArtifacts } from '../translate/artifacts.ts';
 
-/** Applies one event in place. */
-export function fold(task: Task, event: TaskEvent): void {
+/** Applies one event in place. Artifacts in `growing` are the task's alone. */
+export function fold(task: Task, event: TaskEvent, growing: GrowingArtifacts): void {
   switch (event.kind) {
     case 'created':
       Object.assign(task, structuredClone(event.task));
@@ -27,7 +27,7 @@ export function fold(task: Task, event: TaskEvent): void {
       return;
     }
     case 'artifact':
-      task.artifacts = mergeArtifact(task.artifacts ?? [], event);
+      task.artifacts = mergeArtifact(task.artifacts ?? [], event, growing);
       return;
     case 'metadata':
       task.metadata = { ...task.metadata, ...event.metadata };

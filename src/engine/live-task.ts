@@ -3,7 +3,6 @@
  * writer of its row while this process drives it. Changes are decided here, synchronously, so that
  * a terminal state can never be overwritten; they become visible when they are on disk.
  */
-import { isDeepStrictEqual } from 'node:util';
 import type { Artifact, Message, Task, TaskState } from '../model/a2a.ts';
 import { isInterrupted, isTerminal } from '../model/a2a.ts';
 import { GatewayError } from '../model/errors.ts';
@@ -11,6 +10,7 @@ import type { Clock } from '../model/ids.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { ClientFeatures, RpcOutcome } from '../model/mcp.ts';
 import type { OwnerKey, Principal } from '../model/principal.ts';
+import type { Seat } from '../model/roster.ts';
 import type { OpenQuestion, Sending } from '../ports/peer.ts';
 import type { TaskProgress, TaskRow, TaskStore } from '../ports/task-store.ts';
 import type {
@@ -21,7 +21,9 @@ import type {
   TaskHandle,
   TaskView,
 } from '../ports/tasks.ts';
+import type { GrowingArtifacts } from '../translate/artifacts.ts';
 import { fold } from './fold.ts';
+import type { Driving } from './task-driver.ts';
 import { Wake } from './wake.ts';
 
 /** What the engine must remember of a task beside the A2A object. Stored as JSON. */
@@ -29,6 +31,8 @@ export interface TaskFacts {
   principal: Principal;
   questions: OpenQuestion[];
   usedKeys: string[];
+  /** Ids of artifacts that grew by `append`. */
+  chunked?: string[];
   /** A send whose outcome is not known yet. */
   sending?: Sending;
   outcome?: RpcOutcome;
@@ -77,12 +81,16 @@ export class LiveTask implements TaskHandle {
   position: JsonObject | undefined;
   /** The one who reads from the peer on behalf of this task. */
   runner: AbortController | undefined;
+  /** Its place among the tasks that are driven. */
+  driving: Seat<Driving> | undefined;
   /** The peer was asked to stop: if it breaks off now, that is the cancellation. */
   canceling = false;
   /** Why the request was refused before anything was promised. */
   refusal: GatewayError | undefined;
   readonly #around: TaskSurroundings;
   readonly #task: Task;
+  /** Artifacts that are in no snapshot yet. */
+  readonly #growing: GrowingArtifacts = new Set();
   readonly #wake = new Wake();
   readonly #signals = new Set<(signal: LiveSignal) => void>();
   #seq = 0;
@@ -180,7 +188,7 @@ export class LiveTask implements TaskHandle {
     const before = this.state;
     const now = this.#around.clock();
     for (const event of events) {
-      fold(this.#task, event);
+      fold(this.#task, event, this.#growing);
       this.#seq += 1;
       if (event.kind === 'status') {
         this.#statusSeq = this.#seq;
@@ -197,12 +205,9 @@ export class LiveTask implements TaskHandle {
     return true;
   }
 
-  /** Whether an artifact is there exactly as given: a peer that is asked again tells all again. */
-  has(artifact: Artifact): boolean {
-    const known = this.#task.artifacts?.find(
-      ({ artifactId }) => artifactId === artifact.artifactId,
-    );
-    return known !== undefined && isDeepStrictEqual(known, artifact);
+  /** An artifact as it is now; it may grow. */
+  artifact(id: string): Artifact | undefined {
+    return this.#task.artifacts?.find(({ artifactId }) => artifactId === id);
   }
 
   /** The peer answered with a Message instead of a task. */
@@ -241,6 +246,7 @@ export class LiveTask implements TaskHandle {
       peerId: this.peerId,
       seq: this.#seq,
       questions: isInterrupted(this.state) ? this.facts.questions : [],
+      ...(this.facts.chunked === undefined ? {} : { chunked: this.facts.chunked }),
       ...(this.facts.outcome === undefined ? {} : { outcome: this.facts.outcome }),
       ...(this.facts.call === undefined ? {} : { call: this.facts.call }),
       createdAt: this.createdAt,
@@ -254,6 +260,7 @@ export class LiveTask implements TaskHandle {
   /** The task as it is now. Its lists grow in place, what is in them never changes. */
   #snapshot(): Task {
     const { artifacts, history } = this.#task;
+    this.#growing.clear();
     return {
       ...this.#task,
       ...(artifacts === undefined ? {} : { artifacts: [...artifacts] }),
@@ -481,7 +488,7 @@ export class LiveTask implements TaskHandle {
       if (page.length === 0) throw new Error(`the event log of a task ends at ${this.#seq}`);
       for (const { seq, event } of page) {
         if (seq > lastSeq) break;
-        fold(this.#task, event);
+        fold(this.#task, event, this.#growing);
         this.#seq = seq;
         if (event.kind === 'status' || event.kind === 'created') this.#statusSeq = seq;
       }

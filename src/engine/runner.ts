@@ -2,12 +2,14 @@
  * Reads what a peer says about one task and applies it. Ends with the peer's turn; a task that is
  * then neither finished nor waiting has failed.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Artifact, Message, Part, TaskStatus } from '../model/a2a.ts';
 import { isInterrupted } from '../model/a2a.ts';
 import { GatewayError } from '../model/errors.ts';
 import { isoTime, type Clock, type MintId } from '../model/ids.ts';
 import type { OpenQuestion, PeerEvent } from '../ports/peer.ts';
 import type { TaskEvent } from '../ports/tasks.ts';
+import { tellsAgain } from '../translate/artifacts.ts';
 import { textOfParts } from '../translate/content.ts';
 import type { Contexts } from './contexts.ts';
 import type { LiveTask, TaskFacts } from './live-task.ts';
@@ -69,13 +71,8 @@ export class Runner {
         return this.#context(event.contextId);
       case 'status':
         return this.#status(event);
-      case 'artifact': {
-        const { artifact, append, lastChunk, metadata } = event;
-        if (!append && task.has(artifact)) return;
-        return this.#keep(event, [
-          { kind: 'artifact', artifact, append, lastChunk, ...(metadata && { metadata }) },
-        ]);
-      }
+      case 'artifact':
+        return this.#artifact(event);
       case 'history':
         return this.#keep(event, [{ kind: 'history', message: this.#ours(event.message) }]);
       case 'metadata':
@@ -88,6 +85,26 @@ export class Runner {
       default:
         event satisfies never;
     }
+  }
+
+  #artifact(event: PeerEvent & { kind: 'artifact' }): void {
+    const { artifact, append, lastChunk, metadata } = event;
+    const { artifactId } = artifact;
+    const known = append ? undefined : this.#task.artifact(artifactId);
+    // A peer that is asked again tells all again.
+    if (known !== undefined && isDeepStrictEqual(known, artifact)) return;
+    const { chunked = [] } = this.#task.facts;
+    const isChunked = chunked.includes(artifactId);
+    const facts: Partial<TaskFacts> = {};
+    if (append && !isChunked) facts.chunked = [...chunked, artifactId];
+    if (isChunked && known !== undefined && !tellsAgain(artifact, known)) {
+      facts.chunked = chunked.filter((id) => id !== artifactId);
+    }
+    this.#keep(
+      event,
+      [{ kind: 'artifact', artifact, append, lastChunk, ...(metadata && { metadata }) }],
+      facts,
+    );
   }
 
   #keep(event: PeerEvent, events: TaskEvent[], facts: Partial<TaskFacts> = {}): void {

@@ -4,6 +4,7 @@
  */
 import { isTerminal, type TaskState } from '../model/a2a.ts';
 import { isoTime, type Clock, type MintId } from '../model/ids.ts';
+import { Roster } from '../model/roster.ts';
 import type { Peer, PeerContext, PeerEvent } from '../ports/peer.ts';
 import type { Contexts } from './contexts.ts';
 import { failureText, isRefusal } from './failure.ts';
@@ -29,10 +30,16 @@ const cancelPatienceMs = 30_000;
 
 const stopPatienceMs = 1000;
 
+/** A task, and the end of reading for it. */
+export interface Driving {
+  readonly live: LiveTask;
+  readonly done: Promise<void>;
+}
+
 /** See the file comment. */
 export class TaskDriver {
   readonly #tools: DriverTools;
-  readonly #driven = new Map<LiveTask, Promise<void>>();
+  readonly #driven = new Roster<Driving>();
 
   constructor(tools: DriverTools) {
     this.#tools = tools;
@@ -43,9 +50,16 @@ export class TaskDriver {
     return this.#driven.size;
   }
 
+  /** How many of them the peer could tell nobody about: plain calls, and sends without an answer. */
+  get perishable(): number {
+    const driven = this.#driven.members().map(({ live }) => live);
+    const running = driven.filter((live) => !live.isSettled);
+    return running.filter((live) => live.position?.['taskId'] === undefined).length;
+  }
+
   /** Whether somebody reads from the peer for this task. */
   drives(live: LiveTask): boolean {
-    return this.#driven.has(live);
+    return live.driving !== undefined;
   }
 
   /** Reads a turn. Whoever read for this task before stops. */
@@ -61,9 +75,12 @@ export class TaskDriver {
     const driving = this.#read(runner, live, controller, () =>
       source(peerContext(live, controller.signal, from.trace)),
     );
-    this.#driven.set(live, driving);
+    if (live.driving !== undefined) this.#driven.remove(live.driving);
+    const seat = this.#driven.add({ live, done: driving });
+    live.driving = seat;
     void driving.finally(() => {
-      if (this.#driven.get(live) === driving) this.#driven.delete(live);
+      this.#driven.remove(seat);
+      if (live.driving === seat) live.driving = undefined;
     });
   }
 
@@ -156,10 +173,11 @@ export class TaskDriver {
 
   /** Stops reading; the work goes on at the peers. */
   async stop(): Promise<void> {
-    for (const live of this.#driven.keys()) live.runner?.abort();
+    const driven = this.#driven.members();
+    for (const { live } of driven) live.runner?.abort();
     // A connector stops reading at once; one that does not must not keep us from stopping.
     const late = new Promise((resolve) => setTimeout(resolve, stopPatienceMs).unref());
-    await Promise.race([Promise.allSettled(this.#driven.values()), late]);
+    await Promise.race([Promise.allSettled(driven.map(({ done }) => done)), late]);
   }
 
   async #read(

@@ -119,6 +119,11 @@ export class TaskEngine implements TaskService {
     return this.#driver.count;
   }
 
+  /** How many of them could not be picked up again if we stopped now. */
+  get perishable(): number {
+    return this.#driver.perishable;
+  }
+
   start(work: StartWork): TaskHandle {
     const owner = ownerKey(work.principal);
     const peer = this.#peer(work.peerId);

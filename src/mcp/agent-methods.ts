@@ -14,6 +14,7 @@ import {
   parseArtifactUri,
   resourceContentsFromArtifact,
   resourcesFromTask,
+  withoutChunks,
 } from '../translate/artifacts.ts';
 import { helperTools, promptMessages, promptsFromCard } from '../translate/skills.ts';
 import { json } from './call-course.ts';
@@ -98,7 +99,9 @@ async function listArtifacts(
     peerId: call.peer.id,
     ...(cursor === undefined ? {} : { pageToken: cursor }),
   });
-  const resources = page.tasks.flatMap(({ task }) => resourcesFromTask(call.peer.id, task));
+  const resources = page.tasks.flatMap(({ task, chunked }) =>
+    resourcesFromTask(call.peer.id, task, chunked),
+  );
   const next = page.nextPageToken === '' ? {} : { nextCursor: page.nextPageToken };
   return json({ resources, ...next });
 }
@@ -117,11 +120,12 @@ async function readArtifact(
       if (error instanceof GatewayError && error.code === 'task-not-found') return undefined;
       throw error;
     });
-  const artifact = handle
-    ?.view()
-    .task.artifacts?.find(({ artifactId }) => artifactId === named.artifactId);
+  const view = handle?.view();
+  const artifact = view?.task.artifacts?.find(({ artifactId }) => artifactId === named.artifactId);
   if (artifact === undefined) throw noResource(uri, call);
-  return json({ contents: resourceContentsFromArtifact(uri, artifact) });
+  return json({
+    contents: resourceContentsFromArtifact(uri, withoutChunks(artifact, view?.chunked)),
+  });
 }
 
 /** Spec: MCP 2026-07-28 server/resources, "Error Handling" (-32602; -32002 in earlier revisions) */

@@ -6,7 +6,10 @@
  */
 import type { JsonObject } from '../model/json.ts';
 
-/** How long lists stay fresh: a change is also notified where the server can tell. */
+/**
+ * How long lists stay fresh: a change is also notified where the server can tell. The gateway may
+ * have read a server's list a while ago, so that the server's own hint only shortens this.
+ */
 const listTtlMs = 5_000;
 
 const ttlOf: Readonly<Record<string, number>> = {
@@ -28,6 +31,9 @@ export function withCachingHints(
   if (ttlMs === undefined || result['resultType'] !== 'complete') return result;
   // What came of a retry depends on more than the request that a cache would know.
   const retried = params['requestState'] !== undefined || params['inputResponses'] !== undefined;
-  const hinted = retried ? 0 : (result['ttlMs'] ?? ttlMs);
+  const given = result['ttlMs'];
+  const kept =
+    typeof given === 'number' && method.endsWith('/list') ? Math.min(given, ttlMs) : given;
+  const hinted = retried ? 0 : (kept ?? ttlMs);
   return { ...result, ttlMs: hinted, cacheScope: 'private' };
 }

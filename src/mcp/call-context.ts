@@ -6,6 +6,7 @@ import type { Principal } from '../model/principal.ts';
 import type { Peer, PeerContext, PeerRegistry } from '../ports/peer.ts';
 import type { Seal } from '../ports/seal.ts';
 import type { TaskService } from '../ports/tasks.ts';
+import { hopMembers } from '../translate/hop-meta.ts';
 import type { SchemaValidator } from '../translate/json-schema.ts';
 
 /** Bounds and intervals of the face. */
@@ -137,16 +138,7 @@ export function peerContext(call: CallContext): PeerContext {
   };
 }
 
-const ownMeta = new Set([
-  'progressToken',
-  'traceparent',
-  'tracestate',
-  'io.modelcontextprotocol/protocolVersion',
-  'io.modelcontextprotocol/clientInfo',
-  'io.modelcontextprotocol/clientCapabilities',
-  'io.modelcontextprotocol/subscriptionId',
-  'io.modelcontextprotocol/related-task',
-]);
+const ownMeta = new Set([...hopMembers, 'traceparent', 'tracestate']);
 
 /** The members of `_meta` that are for the peer, not for the hop between client and gateway. */
 export function travellingMeta(call: CallContext): JsonObject {

@@ -50,6 +50,9 @@ export interface CourseServices extends FaceServices {
 /** A retry waits this long for a user at a URL: clients give a request up after a minute. */
 const longPollMs = 45_000;
 
+/** After so many long polls the call is answered: clients give up after ten rounds. */
+const longPolls = 8;
+
 /** Where no limit applies: what a timer can count. */
 const longestMs = 2 ** 31 - 1;
 
@@ -59,7 +62,11 @@ export interface CallCourse {
   /** The request that a retry repeats. */
   subject: StateSubject;
   /** The first wait: until the peer said anything, or until the work settled after `afterSeq`. */
-  from: { kind: 'start' } | { kind: 'after'; seq: number } | { kind: 'opened'; seq: number };
+  from:
+    | { kind: 'start' }
+    | { kind: 'after'; seq: number }
+    /** The user has opened a link; `rounds` is how often the client has come back since. */
+    | { kind: 'opened'; seq: number; rounds: number };
 }
 
 /** What came of answers: where to go on from, or the call's own answer. */
@@ -124,7 +131,8 @@ class Course {
       }
       const next = await this.#interrupted(view);
       if (!('seq' in next)) return next.result;
-      from = { kind: next.opened ? 'opened' : 'after', seq: next.seq };
+      const { seq } = next;
+      from = next.opened ? { kind: 'opened', seq, rounds: 0 } : { kind: 'after', seq };
       // The time that the user took is not the peer's.
       this.#until = this.#services.clock() + this.#services.limits.syncCallMs;
     }
@@ -161,12 +169,14 @@ class Course {
     if (this.#call.features.tasks) {
       return createTaskResult(view, taskOptions(view, this.#call, this.#services));
     }
-    if (from.kind === 'opened' && this.#call.asking.kind === 'retry') {
-      const state = { taskId: view.task.id, answers: {}, openedAt: from.seq };
+    const rounds = from.kind === 'opened' ? from.rounds : 0;
+    if (from.kind === 'opened' && this.#call.asking.kind === 'retry' && rounds < longPolls) {
+      const { seq: openedAt } = from;
+      const state = { taskId: view.task.id, answers: {}, openedAt, rounds: rounds + 1 };
       const requestState = sealState(state, subject, this.#call, this.#services);
       return { resultType: 'input_required', requestState };
     }
-    return json(toolResultPending(view));
+    return pendingResult(view, this.#services);
   }
 
   /** The peer asks: the sequence to go on from, or the call's answer. */
@@ -274,6 +284,13 @@ export async function finalResult(
   }
   const view = await handle.commit();
   return json(toolResultFromTask(view, { inlineBytes: services.limits.inlineBytes }));
+}
+
+/** For a call that has been held long enough: how the task stands, and how to go on. */
+export function pendingResult(view: TaskView, services: { links: ConnectLinks }): JsonObject {
+  const waits = view.task.status.state === 'TASK_STATE_AUTH_REQUIRED';
+  const connectUrl = waits ? services.links.url(view, 'authorization') : undefined;
+  return json(toolResultPending(view, { connectUrl }));
 }
 
 /** For a client that is not asked: what the task waits for, and how to go on. */

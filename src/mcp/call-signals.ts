@@ -111,6 +111,11 @@ function logWanted(level: unknown, call: CallContext): boolean {
   return rank(level) >= rank(wanted);
 }
 
+/** Whether a session that set this level, or none, wants a log message. */
+export function isLogged(message: JsonObject, level: string | undefined): boolean {
+  return level === undefined || rank(message['level']) >= rank(level);
+}
+
 function rank(level: unknown): number {
   return levels.indexOf(level as (typeof levels)[number]);
 }

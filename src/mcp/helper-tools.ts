@@ -9,10 +9,9 @@ import { isObject } from '../model/json.ts';
 import type { Json, JsonObject } from '../model/json.ts';
 import type { OpenQuestion } from '../ports/peer.ts';
 import type { TaskHandle, TaskView } from '../ports/tasks.ts';
-import { toolResultPending } from '../translate/results.ts';
 import { messageFromResponses } from '../translate/questions.ts';
 import { answerProblem } from './asking.ts';
-import { errorResult, finalResult, json, needingInput } from './call-course.ts';
+import { errorResult, finalResult, needingInput, pendingResult } from './call-course.ts';
 import type { CourseServices } from './call-course.ts';
 import { peerContext } from './call-context.ts';
 import type { CallContext } from './call-context.ts';
@@ -121,7 +120,8 @@ async function standing(
   const view = handle.view();
   const { state } = view.task.status;
   if (isTerminal(state)) return finalResult(handle, call, services);
-  return isInterrupted(state) ? needingInput(view, services) : json(toolResultPending(view));
+  const isOpen = isInterrupted(state) && view.questions.length > 0;
+  return isOpen ? needingInput(view, services) : pendingResult(view, services);
 }
 
 /** The answer as a message: to the one open question in its own form, else as plain content. */

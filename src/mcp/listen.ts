@@ -236,6 +236,7 @@ async function feedChanges(
   subscription: Subscription,
 ): Promise<void> {
   for await (const change of peer.changes(filter, peerContext(call))) {
+    if (change.kind === 'log') continue;
     if (change.kind === 'resource' ? filter.uris.includes(change.uri) : filter[change.kind]) {
       const { method, params } = changeNotification(change);
       subscription.send(method, params);
@@ -245,7 +246,12 @@ async function feedChanges(
 
 /** A change as the notification that tells of it. */
 export function changeNotification(change: PeerChange): { method: string; params: JsonObject } {
-  return change.kind === 'resource'
-    ? { method: 'notifications/resources/updated', params: { uri: change.uri } }
-    : { method: `notifications/${change.kind}/list_changed`, params: {} };
+  switch (change.kind) {
+    case 'resource':
+      return { method: 'notifications/resources/updated', params: { uri: change.uri } };
+    case 'log':
+      return { method: 'notifications/message', params: change.params };
+    default:
+      return { method: `notifications/${change.kind}/list_changed`, params: {} };
+  }
 }

@@ -8,7 +8,7 @@ import { GatewayError } from '../model/errors.ts';
 import { isObject } from '../model/json.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { InputRequest } from '../model/mcp.ts';
-import type { Catalogue, ToolPeer } from '../ports/peer.ts';
+import type { Catalogue, CatalogueList, ToolPeer } from '../ports/peer.ts';
 import { missingCapability, requestObject } from './asking.ts';
 import type { CourseServices } from './call-course.ts';
 import { peerContext } from './call-context.ts';
@@ -54,15 +54,13 @@ export async function relayRequest(
   );
 }
 
-/** One page with everything: the catalogue has read all pages of the server. */
-function list(
-  kind: 'tools' | 'prompts' | 'resources' | 'resourceTemplates',
-): MethodHandler<ToolPeer> {
+/** One page with everything, and what the server said beside it: the catalogue has read all pages. */
+function list(kind: CatalogueList): MethodHandler<ToolPeer> {
   return async (params, call) => {
     refuseCursor(params);
     const catalogue = await call.peer.catalogue(peerContext(call));
     const items = kind === 'tools' ? shownTools(catalogue, call) : catalogue[kind];
-    return { [kind]: items };
+    return { ...catalogue.lists?.[kind], [kind]: items };
   };
 }
 

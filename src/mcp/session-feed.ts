@@ -1,16 +1,17 @@
 /**
  * What a legacy session hears without asking, on its standalone stream: changed lists, updated
- * resources, and the states of its tasks.
+ * resources, log messages that belong to no call, and the states of its tasks.
  *
  * Spec: MCP 2025-11-25 server/resources, "Subscriptions"; basic/utilities/tasks, "Task Status
  * Notification"
  */
 import { GatewayError } from '../model/errors.ts';
 import type { JsonObject } from '../model/json.ts';
-import type { PeerContext } from '../ports/peer.ts';
+import type { ChangeFilter, PeerContext } from '../ports/peer.ts';
 import { legacyTask } from '../translate/mcp-tasks.ts';
 import type { CallContext, SessionState } from './call-context.ts';
 import type { CourseServices } from './call-course.ts';
+import { isLogged } from './call-signals.ts';
 import type { LegacySession } from './legacy-session.ts';
 import { changeNotification } from './listen.ts';
 import { outgoing } from './rpc.ts';
@@ -37,11 +38,11 @@ export class SessionFeed implements SessionState {
     this.#context = context;
   }
 
-  /** Starts telling of changed lists, once somebody listens. */
+  /** Starts telling of changed lists and of what the server logs, once somebody listens. */
   followLists(): void {
     if (this.#listsFollowed) return;
     this.#listsFollowed = true;
-    const filter = { tools: true, prompts: true, resources: true };
+    const filter = { tools: true, prompts: true, resources: true, logs: true };
     this.#follow(filter, this.#session.signal);
   }
 
@@ -78,16 +79,16 @@ export class SessionFeed implements SessionState {
     before?.abort();
   }
 
-  #follow(
-    filter: { tools?: boolean; prompts?: boolean; resources?: boolean; uris?: string[] },
-    signal: AbortSignal,
-  ): void {
+  #follow(filter: ChangeFilter, signal: AbortSignal): void {
     const { peer, principal } = this.#session.facts;
     if (peer.protocol !== 'mcp') return;
-    const context: PeerContext = { principal, signal };
+    // The features of its calls, so that the server knows both as one session.
+    const { features } = this.#context();
+    const context: PeerContext = { principal, signal, features };
     const read = async (): Promise<void> => {
       for await (const change of peer.changes(filter, context)) {
         if (signal.aborted) return;
+        if (change.kind === 'log' && !isLogged(change.params, this.logLevel)) continue;
         const { method, params } = changeNotification(change);
         this.#tell(method, params);
       }

@@ -132,7 +132,8 @@ async function retry(
   );
   const openedAt = state['openedAt'];
   if (typeof openedAt === 'number') {
-    const from = { kind: 'opened' as const, seq: openedAt };
+    const rounds = typeof state['rounds'] === 'number' ? state['rounds'] : 0;
+    const from = { kind: 'opened' as const, seq: openedAt, rounds };
     return runCourse({ handle, subject, from }, call, services);
   }
   const view = handle.view();
@@ -154,8 +155,11 @@ async function retry(
   }
   const delivered = await deliver(view, answers, call, services);
   if ('result' in delivered) return delivered.result;
-  const kind = delivered.opened ? ('opened' as const) : ('after' as const);
-  return runCourse({ handle, subject, from: { kind, seq: delivered.seq } }, call, services);
+  const { seq } = delivered;
+  const from = delivered.opened
+    ? { kind: 'opened' as const, seq, rounds: 0 }
+    : { kind: 'after' as const, seq };
+  return runCourse({ handle, subject, from }, call, services);
 }
 
 function callOf(params: JsonObject): { name: string; args: JsonObject } {

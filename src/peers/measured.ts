@@ -2,7 +2,7 @@
  * Counts and times what goes to a peer, whatever connector is behind it: one `peer.call` per
  * exchange, up to the first sign of life where the answer is a stream of events.
  */
-import { GatewayError } from '../model/errors.ts';
+import { GatewayError, isPeerFault } from '../model/errors.ts';
 import type { EventLog } from '../observe/events.ts';
 import type { PeerEvent } from '../ports/peer.ts';
 import type { ManagedPeer } from './registry.ts';
@@ -11,10 +11,10 @@ import type { ManagedPeer } from './registry.ts';
 export function measured(peer: ManagedPeer, events: EventLog): ManagedPeer {
   const record = (operation: string, started: number, error?: unknown): void => {
     const durationMs = performance.now() - started;
-    const code = codeOf(error);
-    const outcome = error === undefined ? 'ok' : code;
-    events.emit({ event: 'peer.call', peer: peer.id, operation, outcome, durationMs });
-    if (error !== undefined && code !== 'canceled') {
+    const code = error === undefined ? 'ok' : codeOf(error);
+    events.emit({ event: 'peer.call', peer: peer.id, operation, outcome: code, durationMs });
+    // What the caller got wrong is the caller's to hear, not the operator's.
+    if (isPeerFault(error) || code === 'internal') {
       events.emit({ event: 'peer.error', peer: peer.id, operation, code, error });
     }
   };

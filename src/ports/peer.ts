@@ -158,11 +158,35 @@ export interface Catalogue {
   resourceTemplates: JsonObject[];
   /** Changes when, and only when, the content above does. */
   version: string;
+  /** What each list's own results said beside it; absent where the server was not asked. */
+  lists?: { [list in CatalogueList]?: ListFacts };
+}
+
+/** The lists of a catalogue. */
+export type CatalogueList = 'tools' | 'prompts' | 'resources' | 'resourceTemplates';
+
+/** What the results of a list said beside its members. */
+export interface ListFacts {
+  /** How long the list may be taken for fresh: the shortest of its pages. */
+  ttlMs?: number;
+  _meta?: JsonObject;
 }
 
 /** A change at an MCP server that subscribers want to hear of. */
 export type PeerChange =
-  { kind: 'tools' | 'prompts' | 'resources' } | { kind: 'resource'; uri: string };
+  | { kind: 'tools' | 'prompts' | 'resources' }
+  | { kind: 'resource'; uri: string }
+  /** A log message that belongs to no call (`notifications/message` params). */
+  | { kind: 'log'; params: JsonObject };
+
+/** What a subscriber wants to hear of. */
+export interface ChangeFilter {
+  tools?: boolean;
+  prompts?: boolean;
+  resources?: boolean;
+  uris?: string[];
+  logs?: boolean;
+}
 
 /** An MCP server behind the gateway. */
 export interface ToolPeer extends WorkPeer {
@@ -183,10 +207,7 @@ export interface ToolPeer extends WorkPeer {
     onNotification?: (method: string, params: JsonObject) => void,
   ): Promise<JsonObject>;
   /** Follows changes at the server until the signal aborts. Best effort, reconnects by itself. */
-  changes(
-    filter: { tools?: boolean; prompts?: boolean; resources?: boolean; uris?: string[] },
-    context: PeerContext,
-  ): AsyncIterable<PeerChange>;
+  changes(filter: ChangeFilter, context: PeerContext): AsyncIterable<PeerChange>;
 }
 
 /** A peer as the registry hands it out. */

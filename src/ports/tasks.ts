@@ -37,6 +37,8 @@ export interface TaskView {
   seq: number;
   /** Open questions; empty unless the state is interrupted. */
   questions: OpenQuestion[];
+  /** Ids of artifacts that came in chunks (`append`): adjacent texts in them are one text. */
+  chunked?: readonly string[];
   /** The raw result or error of an MCP peer, once terminal. */
   outcome?: RpcOutcome;
   /** The tool call that made this task, when one is known (MCP peers; skill calls of A2A peers). */

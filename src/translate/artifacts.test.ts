@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { artifactUri, mergeArtifact, parseArtifactUri } from './artifacts.ts';
+import type { Artifact, Part } from '../model/a2a.ts';
+import {
+  artifactUri,
+  mergeArtifact,
+  parseArtifactUri,
+  tellsAgain,
+  withoutChunks,
+  type GrowingArtifacts,
+} from './artifacts.ts';
 
 const id = fc.string({ minLength: 1, unit: 'binary' });
 
@@ -38,7 +46,7 @@ describe('artifact URIs', () => {
 });
 
 describe('artifact updates', () => {
-  it('make one text of a text in chunks, however it was cut', () => {
+  it('keep the parts as they were sent, and read as one text however it was cut', () => {
     fc.assert(
       fc.property(fc.array(fc.string(), { minLength: 1 }), (chunks) => {
         const artifacts = chunks.reduce(
@@ -50,9 +58,31 @@ describe('artifact updates', () => {
             }),
           [] as ReturnType<typeof mergeArtifact>,
         );
-        expect(artifacts).toEqual([{ artifactId: 'a', parts: [{ text: chunks.join('') }] }]);
+        expect(artifacts).toEqual([{ artifactId: 'a', parts: chunks.map((text) => ({ text })) }]);
+        expect(artifacts.map((artifact) => withoutChunks(artifact, ['a']))).toEqual([
+          { artifactId: 'a', parts: [{ text: chunks.join('') }] },
+        ]);
       }),
     );
+  });
+
+  it('grow an artifact in place once it was copied, and never one that somebody else holds', () => {
+    const growing: GrowingArtifacts = new Set();
+    const append = (known: Artifact[], text: string): Artifact[] =>
+      mergeArtifact(
+        known,
+        { artifact: { artifactId: 'a', parts: [{ text }] }, append: true, lastChunk: false },
+        growing,
+      );
+    const given = append([], '1');
+    const copied = append(given, '2');
+    const grown = append(copied, '3');
+    expect(given).toEqual([{ artifactId: 'a', parts: [{ text: '1' }] }]);
+    expect(grown[0]?.parts).toEqual([{ text: '1' }, { text: '2' }, { text: '3' }]);
+    expect(grown[0]?.parts).toBe(copied[0]?.parts);
+    growing.clear();
+    expect(append(grown, '4')[0]?.parts).toHaveLength(4);
+    expect(grown[0]?.parts).toHaveLength(3);
   });
 
   it('do not change the list that they are applied to', () => {
@@ -87,5 +117,46 @@ describe('artifact updates', () => {
       { artifactId: 'a', parts: [{ text: '3' }] },
       { artifactId: 'b', parts: [{ text: '2' }] },
     ]);
+  });
+});
+
+describe('the texts of an artifact', () => {
+  const parts = [
+    { text: 'a' },
+    { text: 'b' },
+    { text: 'c', mediaType: 'text/html' },
+    { data: 1 },
+    { text: 'd' },
+    { text: 'e', metadata: { n: 1 } },
+    { text: 'f' },
+    { text: 'g' },
+  ];
+
+  it('are joined where they came in chunks, bare ones of one media type alone', () => {
+    expect(withoutChunks({ artifactId: 'x', parts }, ['x']).parts).toEqual([
+      { text: 'ab' },
+      { text: 'c', mediaType: 'text/html' },
+      { data: 1 },
+      { text: 'd' },
+      { text: 'e', metadata: { n: 1 } },
+      { text: 'fg' },
+    ]);
+  });
+
+  it('stay apart where they did not', () => {
+    expect(withoutChunks({ artifactId: 'x', parts }, ['y']).parts).toEqual(parts);
+    expect(withoutChunks({ artifactId: 'x', parts }).parts).toEqual(parts);
+  });
+
+  it.each<[string, Part[], boolean]>([
+    ['the same parts', [{ text: 'ab' }, { text: 'c' }], true],
+    ['the same text in one part', [{ text: 'abc' }], true],
+    ['more of it', [{ text: 'abcd' }, { data: 1 }], true],
+    ['less of it', [{ text: 'ab' }], false],
+    ['another text', [{ text: 'x' }, { text: 'abc' }], false],
+    ['no text', [{ data: 'abc' }], false],
+  ])('%s: whether that tells "ab" and "c" again', (_what, told, again) => {
+    const known = { artifactId: 'x', parts: [{ text: 'ab' }, { text: 'c' }] };
+    expect(tellsAgain({ artifactId: 'x', parts: told }, known)).toBe(again);
   });
 });

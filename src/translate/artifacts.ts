@@ -5,15 +5,17 @@
  * resource is a URI with contents, and a tool result is one list of content without names.
  * Kept: each part is one entry of the resource's contents; name, description and metadata travel
  * in `_meta` (`isthmus/…`), and a result's own `_meta` in the artifact's metadata (`isthmus/meta`).
- * Lost: chunk boundaries. Text that arrives in chunks is one text part afterwards; events keep
- * the chunks, so this is not flagged. Losses of single parts are flagged under `isthmus/loss` in
- * the artifact's metadata.
+ * Lost towards MCP: chunk boundaries. An artifact keeps its parts as the agent sent them; one that
+ * came in chunks is shown as one text (`withoutChunks`). A2A clients see all parts, so this is not
+ * flagged. Losses of single parts are flagged under `isthmus/loss` in the artifact's metadata.
  */
 import { Buffer } from 'node:buffer';
+import { isDeepStrictEqual } from 'node:util';
 import type { Artifact, Part, Task } from '../model/a2a.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { CallToolResult } from '../model/mcp.ts';
 import { bytesOfPart, kindOfPart, partsFromContent, standardBase64 } from './content.ts';
+import { travellingMembers } from './hop-meta.ts';
 import { withLoss } from './loss.ts';
 
 /** One entry of a `resources/read` result. */
@@ -63,9 +65,14 @@ export function resourceContentsFromArtifact(uri: string, artifact: Artifact): R
   return artifact.parts.map((part) => contentsOfPart(uri, part));
 }
 
-/** The artifacts of a task as entries of `resources/list`. */
-export function resourcesFromTask(peerId: string, task: Task): ArtifactResource[] {
-  return (task.artifacts ?? []).map((artifact) => {
+/** The artifacts of a task as entries of `resources/list`; `chunked` as in `TaskView`. */
+export function resourcesFromTask(
+  peerId: string,
+  task: Task,
+  chunked?: readonly string[],
+): ArtifactResource[] {
+  return (task.artifacts ?? []).map((stored) => {
+    const artifact = withoutChunks(stored, chunked);
     const resource: ArtifactResource = {
       uri: artifactUri(peerId, task.id, artifact.artifactId),
       name: artifact.name || artifact.artifactId,
@@ -98,55 +105,98 @@ export function artifactFromResult(
     name,
     parts: parts.length === 0 ? [{ text: '' }] : parts,
   };
-  const metadata = withLoss(
-    result._meta === undefined ? undefined : { 'isthmus/meta': result._meta },
-    loss,
-  );
+  const meta = travellingMembers(result._meta);
+  const metadata = withLoss(meta && { 'isthmus/meta': meta }, loss);
   if (metadata !== undefined) artifact.metadata = metadata;
   return { artifact, loss };
 }
 
+/** Artifacts that nobody else holds: only these may grow in place. */
+export type GrowingArtifacts = Set<Artifact>;
+
 /**
- * Applies an artifact update. `append` continues the artifact of that id, or starts it where the
- * first chunk was missed; otherwise the artifact is replaced. Text continues a bare text part, so
- * that a text streamed in chunks reads as one. The given list is not changed.
+ * Applies an artifact update. `append` adds parts to the artifact of that id, or starts it where
+ * the first chunk was missed; otherwise the artifact is replaced. The given list is not changed.
+ * An artifact that grows is copied once and joins `growing`; those in there take further parts in
+ * place, so that thousands of chunks are not copied with each one.
  *
  * Spec: A2A 1.0 §4.2.2 (TaskArtifactUpdateEvent)
  */
 export function mergeArtifact(
   artifacts: readonly Artifact[],
   update: { artifact: Artifact; append: boolean; lastChunk: boolean },
+  growing: GrowingArtifacts = new Set(),
 ): Artifact[] {
   const { artifact, append } = update;
   const index = artifacts.findIndex(({ artifactId }) => artifactId === artifact.artifactId);
   const known = artifacts[index];
   if (known === undefined) return [...artifacts, artifact];
-  return artifacts.with(index, append ? continued(known, artifact) : artifact);
+  if (!append) {
+    growing.delete(known);
+    return artifacts.with(index, artifact);
+  }
+  const own = growing.has(known) ? known : { ...known, parts: [...known.parts] };
+  growing.add(own);
+  extend(own, artifact);
+  return artifacts.with(index, own);
 }
 
-function continued(known: Artifact, chunk: Artifact): Artifact {
-  const merged: Artifact = { ...known, parts: joined(known.parts, chunk.parts) };
-  if (chunk.name) merged.name = chunk.name;
-  if (chunk.description) merged.description = chunk.description;
-  if (chunk.metadata !== undefined) merged.metadata = { ...known.metadata, ...chunk.metadata };
+function extend(own: Artifact, chunk: Artifact): void {
+  for (const part of chunk.parts) own.parts.push(part);
+  if (chunk.name) own.name = chunk.name;
+  if (chunk.description) own.description = chunk.description;
+  if (chunk.metadata !== undefined) own.metadata = { ...own.metadata, ...chunk.metadata };
   if (chunk.extensions !== undefined) {
-    merged.extensions = [...new Set([...(known.extensions ?? []), ...chunk.extensions])];
+    own.extensions = [...new Set([...(own.extensions ?? []), ...chunk.extensions])];
   }
-  return merged;
 }
 
-function joined(before: readonly Part[], after: readonly Part[]): Part[] {
-  const last = before.at(-1);
-  const first = after[0];
-  if (last === undefined || first === undefined || !isBareText(last) || !isBareText(first)) {
-    return [...before, ...after];
+/** An artifact as MCP shows it: one whose id is in `chunked` grew by chunks, and reads as one text. */
+export function withoutChunks(artifact: Artifact, chunked: readonly string[] = []): Artifact {
+  if (!chunked.includes(artifact.artifactId)) return artifact;
+  return { ...artifact, parts: joinedText(artifact.parts) };
+}
+
+/** Parts with each run of bare texts of one media type joined into one. */
+export function joinedText(parts: readonly Part[]): Part[] {
+  const joined: Part[] = [];
+  let run: string[] = [];
+  for (const part of parts) {
+    const last = joined.at(-1);
+    if (last !== undefined && continues(last, part)) {
+      run.push(part.text ?? '');
+      continue;
+    }
+    endRun(joined, run);
+    joined.push(part);
+    run = [];
   }
-  if (last.mediaType !== first.mediaType) return [...before, ...after];
-  return [
-    ...before.slice(0, -1),
-    { ...last, text: `${last.text}${first.text}` },
-    ...after.slice(1),
-  ];
+  endRun(joined, run);
+  return joined;
+}
+
+function endRun(joined: Part[], run: readonly string[]): void {
+  const first = joined.at(-1);
+  if (first === undefined || run.length === 0) return;
+  joined[joined.length - 1] = { ...first, text: [first.text ?? '', ...run].join('') };
+}
+
+/**
+ * Whether an artifact tells a known one again, perhaps with more at its end: what is told as a
+ * whole need not be cut where the chunks were.
+ */
+export function tellsAgain(artifact: Artifact, known: Artifact): boolean {
+  const told = joinedText(artifact.parts);
+  return joinedText(known.parts).every((part, index, all) => {
+    const again = told[index];
+    if (again === undefined) return false;
+    const grows = index === all.length - 1 && continues(part, again);
+    return grows ? (again.text ?? '').startsWith(part.text ?? '') : isDeepStrictEqual(part, again);
+  });
+}
+
+function continues(last: Part, part: Part): boolean {
+  return isBareText(last) && isBareText(part) && last.mediaType === part.mediaType;
 }
 
 function isBareText(part: Part): boolean {

@@ -7,6 +7,7 @@ import type { Part } from '../model/a2a.ts';
 import type { JsonObject } from '../model/json.ts';
 import { isObject } from '../model/json.ts';
 import type { ContentBlock } from '../model/mcp.ts';
+import { travellingMembers } from './hop-meta.ts';
 import { withoutKeys } from './loss.ts';
 
 /** In a part's metadata: what is known of the resource or link that it was. */
@@ -27,7 +28,12 @@ export function withKeptMembers(part: Part, block: ContentBlock): Part {
   const kept = meta[metadataKey];
   const metadata: JsonObject = isObject(kept) ? { ...kept } : {};
   if (isObject(block.annotations)) metadata[annotationsKey] = block.annotations;
-  const rest = withoutKeys(meta, [partKey, filenameKey, mediaTypeKey, metadataKey]);
+  const rest = withoutKeys(travellingMembers(meta), [
+    partKey,
+    filenameKey,
+    mediaTypeKey,
+    metadataKey,
+  ]);
   if (rest !== undefined) metadata[metaKey] = rest;
   const filename = meta[filenameKey];
   const mediaType = meta[mediaTypeKey];

@@ -25,6 +25,7 @@ import { describedQuestion } from './describe-question.ts';
 import { exactQuestions, notALink, proseQuestion, urlQuestion } from './agent-questions.ts';
 import { textOfParts } from './content.ts';
 import { answerFromForm, flatForm, jsonField } from './elicitation-schema.ts';
+import { travellingParams } from './hop-meta.ts';
 import { isHttpUrl } from './http-url.ts';
 import { withLoss } from './loss.ts';
 import { toolCallExtensionUri } from './tool-call-extension.ts';
@@ -54,8 +55,9 @@ export function inputRequestFor(
   question: OpenQuestion,
   options: { connectUrl: string },
 ): InputRequest {
-  const { method, params = {} } = question.request;
-  if (method !== 'elicitation/create') return question.request;
+  const { method } = question.request;
+  const params = travellingParams(question.request.params ?? {});
+  if (method !== 'elicitation/create') return { ...question.request, params };
   if (params['mode'] === 'url') {
     const url = isHttpUrl(params['url']) ? params['url'] : options.connectUrl;
     return { method, params: flagged({ ...params, url }, question.loss ?? []) };
@@ -91,7 +93,8 @@ export function stateOfQuestions(
 
 function questionPart(question: PeerQuestion & { key?: string }): Part {
   const key = question.key ?? question.peerKey;
-  const { method, params } = question.request;
+  const { method } = question.request;
+  const params = question.request.params && travellingParams(question.request.params);
   const data: { [key: string]: Json } = key === undefined ? {} : { key };
   const loss = [...(question.loss ?? [])];
   const request: { [key: string]: Json } = { method };

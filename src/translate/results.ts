@@ -6,9 +6,10 @@
  * task is still open.
  * Kept: the state in `structuredContent.state`; artifact ids, names and metadata in each block's
  * `_meta` (`isthmus/artifact`); task metadata in `_meta` (`isthmus/metadata`).
- * Lost towards MCP: the task's history, unless the answer stands nowhere else (not flagged: always
- * so); what `content.ts` lists. Lost towards A2A: the detail of JSON-RPC errors after work has
- * started. Flagged: `isthmus/loss` in the result's `_meta`, in the artifact's metadata.
+ * Lost towards MCP: the task's history, unless the answer stands nowhere else, and where chunks of
+ * a text began (not flagged: always so); what `content.ts` lists. Lost towards A2A: the detail of
+ * JSON-RPC errors after work has started. Flagged: `isthmus/loss` in the result's `_meta`, in the
+ * artifact's metadata.
  */
 import type { Artifact, Message, Part, TaskState } from '../model/a2a.ts';
 import { GatewayError } from '../model/errors.ts';
@@ -16,7 +17,7 @@ import type { Json, JsonObject } from '../model/json.ts';
 import { isObject } from '../model/json.ts';
 import type { CallToolResult, ContentBlock, RpcError } from '../model/mcp.ts';
 import type { TaskView } from '../ports/tasks.ts';
-import { artifactUri } from './artifacts.ts';
+import { artifactUri, withoutChunks } from './artifacts.ts';
 import type { FileLink } from './content.ts';
 import { contentFromParts, partsFromContent, textOfParts } from './content.ts';
 import { describedAnswer, describedQuestions } from './describe-question.ts';
@@ -84,12 +85,23 @@ export function toolResultNeedingInput(view: TaskView, options: AskOptions = {})
   return result([{ type: 'text', text }], structured, metaOf(view.task.metadata, loss));
 }
 
-/** For a call that was held as long as possible: the task works on, `get_task` shows how it ended. */
-export function toolResultPending(view: TaskView): CallToolResult {
+/**
+ * For a call that was held as long as possible: the task works on, `get_task` shows how it ended.
+ * `connectUrl` is the page of a task that waits until its user has been there.
+ */
+export function toolResultPending(
+  view: TaskView,
+  options: { connectUrl?: string } = {},
+): CallToolResult {
   const said = textOfParts(view.task.status.message?.parts);
+  const { connectUrl } = options;
+  const waits =
+    connectUrl === undefined
+      ? 'The agent is still working.'
+      : `The agent waits until its user has been at ${connectUrl}.`;
   const text = [
     said,
-    `The agent is still working. Call get_task with {"taskId": ${JSON.stringify(view.task.id)}} to see how it went, or cancel_task to stop it.`,
+    `${waits} Call get_task with {"taskId": ${JSON.stringify(view.task.id)}} to see how it went, or cancel_task to stop it.`,
   ]
     .filter((line) => line !== '')
     .join('\n\n');
@@ -229,7 +241,8 @@ function renderArtifacts(view: TaskView, options: ResultOptions) {
     text: '',
   };
   const texts: string[] = [];
-  for (const artifact of view.task.artifacts ?? []) {
+  for (const stored of view.task.artifacts ?? []) {
+    const artifact = withoutChunks(stored, view.chunked);
     const rendered = contentFromParts(artifact.parts, {
       inlineBytes: options.inlineBytes,
       resourceUri: artifactUri(view.peerId, view.task.id, artifact.artifactId),

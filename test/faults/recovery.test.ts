@@ -10,6 +10,7 @@ import type { BadPeer } from '../support/bad-peer.ts';
 import type { BadPeerScript } from '../support/bad-peer-script.ts';
 import { startLegacyServer } from '../support/legacy-server.ts';
 import { connectModernClient } from '../support/mcp-clients.ts';
+import { startModernServer } from '../support/modern-server.ts';
 import { hang, result, stream, taskIn } from '../support/misbehaviours.ts';
 import { startTasksServer } from '../support/tasks-server.ts';
 import { WireClient } from '../support/wire-client.ts';
@@ -380,7 +381,9 @@ describe('the process', () => {
     await until('both are at work', 5000, () => (agent.ledger.length === 2 ? true : undefined));
     const ended = gateway.terminate();
     await pause(200);
-    await expect(fetch(`${gateway.url}/readyz`)).rejects.toThrow('fetch failed');
+    expect((await fetch(`${gateway.url}/readyz`)).status).toBe(503);
+    const refused = await fetch(gateway.mcp('agent'), { method: 'POST' });
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1']);
     expect(await held).toMatchObject({ content: [{ type: 'text', text: 'slept 1000 ms' }] });
     expect(await ended).toBe(0);
     await gateway.start();
@@ -389,5 +392,31 @@ describe('the process', () => {
       result: { content: [{ type: 'text', text: 'slept 6000 ms' }] },
     });
     expect(agent.ledger).toHaveLength(2);
+  });
+
+  test('on SIGTERM waits for a tool call that nobody could pick up again', async () => {
+    const server = await using(startModernServer());
+    const gateway = await gatewayFor({
+      peers: [{ id: 'tools', mcp: server.url }],
+      limits: { drain: '20s' },
+    });
+    const message = {
+      messageId: 'm-1',
+      role: 'ROLE_USER',
+      parts: [{ data: { tool: 'slow', arguments: { ms: 2000 } } }],
+    };
+    const answer = fetch(gateway.a2a('tools'), {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'a2a-version': '1.0' },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'SendMessage', params: { message } }),
+    });
+    await until('the call is at work', 5000, () =>
+      server.ledger.of('received', 'slow').length === 1 ? true : undefined,
+    );
+    const ended = gateway.terminate();
+    expect(await (await answer).json()).toMatchObject({
+      result: { task: { status: { state: 'TASK_STATE_COMPLETED' } } },
+    });
+    expect(await ended).toBe(0);
   });
 });

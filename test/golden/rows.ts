@@ -28,6 +28,7 @@ import {
   mergeArtifact,
   resourceContentsFromArtifact,
   resourcesFromTask,
+  withoutChunks,
 } from '../../src/translate/artifacts.ts';
 import { contentFromParts, partsFromContent } from '../../src/translate/content.ts';
 import { createTaskResult, detailedTask, legacyTask } from '../../src/translate/mcp-tasks.ts';
@@ -70,6 +71,7 @@ interface ViewInput {
   task: Task;
   questions?: OpenQuestion[];
   outcome?: RpcOutcome;
+  chunked?: string[];
   canAsk?: boolean;
 }
 
@@ -81,6 +83,7 @@ function viewOf(input: ViewInput): TaskView {
     peerId: 'travel',
     seq: 7,
     questions: input.questions ?? [],
+    ...(input.chunked === undefined ? {} : { chunked: input.chunked }),
     ...(input.outcome === undefined ? {} : { outcome: input.outcome }),
     createdAt: 1_790_000_000_000,
     updatedAt: 1_790_000_005_000,
@@ -127,10 +130,13 @@ const agentAsServer = {
       : toolsFromCard(input.card),
   'skill-examples': ({ card, name }: { card: AgentCard; name?: string }) =>
     name === undefined ? promptsFromCard(card) : promptMessages(card, name),
-  artifacts: (input: { task: Task }) => ({
-    resources: resourcesFromTask('travel', input.task),
+  artifacts: (input: { task: Task; chunked?: string[] }) => ({
+    resources: resourcesFromTask('travel', input.task, input.chunked),
     contents: (input.task.artifacts ?? []).map((artifact) =>
-      resourceContentsFromArtifact('a2a://travel/tasks/t1/artifacts/a1', artifact),
+      resourceContentsFromArtifact(
+        'a2a://travel/tasks/t1/artifacts/a1',
+        withoutChunks(artifact, input.chunked),
+      ),
     ),
   }),
   'direct-message': (message: Message) => toolResultFromMessage(message, { inlineBytes }),
@@ -175,8 +181,12 @@ const agentAsServer = {
     task: Task;
     updates: { artifact: Artifact; append: boolean; lastChunk: boolean }[];
   }) => {
-    const artifacts = input.updates.reduce(mergeArtifact, input.task.artifacts ?? []);
-    const view = { task: { ...input.task, artifacts } };
+    const artifacts = input.updates.reduce(
+      (known, update) => mergeArtifact(known, update),
+      input.task.artifacts ?? [],
+    );
+    const chunked = input.updates.filter((one) => one.append).map((one) => one.artifact.artifactId);
+    const view = { task: { ...input.task, artifacts }, chunked };
     return { artifacts, notification: detailedTask(viewOf(view), optionsOf(view)) };
   },
   errors: (input: { code: ErrorCode; message: string; facts?: JsonObject }) =>

@@ -115,7 +115,7 @@ describe.each(dialects)('an agent on %s %s, streaming: %s, over %s', (...dialect
     expect(kinds(events).at(-1)).toBe('COMPLETED');
     const artifacts = events
       .filter((one) => one.kind === 'artifact')
-      .reduce<Artifact[]>(mergeArtifact, []);
+      .reduce<Artifact[]>((known, update) => mergeArtifact(known, update), []);
     const text = artifacts.flatMap((one) => one.parts.map((part) => part.text)).join('');
     expect(text).toBe('line 1\nline 2\nline 3\n');
     expect(started.ledger).toHaveLength(1);

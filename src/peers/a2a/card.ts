@@ -9,6 +9,7 @@ import type { AgentCard, AgentInterface } from '../../model/a2a.ts';
 import { GatewayError } from '../../model/errors.ts';
 import { isObject } from '../../model/json.ts';
 import type { JsonObject } from '../../model/json.ts';
+import { noCardFault } from './faults.ts';
 
 /** The bindings that the connector speaks. */
 export type SpokenBinding = 'JSONRPC' | 'HTTP+JSON';
@@ -76,7 +77,9 @@ const cardSchema = z.object({
  * bindings that we do not speak.
  */
 export function readCard(peerId: string, raw: unknown): KnownCard {
-  if (!isObject(raw)) throw badCard(peerId, 'is not a JSON object');
+  if (!isObject(raw) || !advertises(raw)) {
+    throw noCardFault({ peerId, stage: 'card' }, 'JSON that is something else');
+  }
   const parsed = cardSchema.safeParse(isLegacyCard(raw) ? fromLegacyCard(raw) : raw);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
@@ -97,6 +100,13 @@ export function readCard(peerId: string, raw: unknown): KnownCard {
   const extensions = new Set((card.capabilities.extensions ?? []).map((one) => one.uri));
   return { card, chosen, extensions };
 }
+
+/** Whether anything in an object says that it is meant as a card. */
+function advertises(raw: Record<string, unknown>): boolean {
+  return cardMembers.some((member) => raw[member] !== undefined);
+}
+
+const cardMembers = ['supportedInterfaces', 'url', 'skills', 'name', 'protocolVersion'];
 
 /** Whether an interface speaks a version before 1.0. */
 export function isLegacyInterface({ protocolVersion }: AgentInterface): boolean {

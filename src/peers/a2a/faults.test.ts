@@ -189,9 +189,28 @@ describe('cards', () => {
     ['without interfaces', bad.cardWithoutInterfaces(), /wrong at "supportedInterfaces"/],
     ['with an unknown binding', bad.cardWithForeignInterface(), /only: PIGEON 1\.0/],
     ['with a scheme that is not HTTP', bad.cardPointingTo('ftp://h/a'), /names no interface/],
-    ['that is a web page', bad.html(), /a web page where A2A was expected/],
-    ['that is no JSON', bad.invalidJson(), /not A2A/],
-    ['that is a list', bad.json(200, []), /not a JSON object/],
+    ['that is a web page', bad.html(), /^No agent card was found for "travel": .* a web page/],
+    ['that is no JSON', bad.invalidJson(), /^No agent card was found .* not JSON/],
+    [
+      'that is a list',
+      bad.json(200, []),
+      /^No agent card was found .* JSON that is something else/,
+    ],
+    [
+      'that is an answer of JSON-RPC',
+      bad.json(200, { jsonrpc: '2.0', id: null, error: { code: -32600, message: 'no' } }),
+      /^No agent card was found .* JSON that is something else/,
+    ],
+    [
+      'that an MCP endpoint does not have',
+      bad.json(405, { jsonrpc: '2.0', id: null, error: { code: -32000, message: 'POST only' } }),
+      /^No agent card was found .* HTTP status 405/,
+    ],
+    [
+      'that is refused with a JSON-RPC error and status 500',
+      bad.json(500, { jsonrpc: '2.0', id: null, error: { code: -32603, message: 'no' } }),
+      /^No agent card was found .* HTTP status 500/,
+    ],
     ['without a name', bad.json(200, { supportedInterfaces: [{}] }), /wrong at "name"/],
   ];
 

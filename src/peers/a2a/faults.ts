@@ -153,6 +153,7 @@ export function faultFrom(error: unknown, call: FailedCall): GatewayError {
   const reason = reasonOf(error, call) ?? reasonOf(cause, call);
   if (reason !== undefined) return reasonFault(reason, call, error);
   if (isBrokenConnection(error)) return unavailableFault(call, { cause: error });
+  if (call.stage === 'card') return noCardFault(call, 'something that is not JSON', error);
   return fault(
     'peer-protocol',
     call,
@@ -186,6 +187,21 @@ export function unavailableFault(
     cancel: 'cannot be asked to cancel. Try again later.',
   };
   return fault('peer-unavailable', call, says[call.stage], options);
+}
+
+/** Where the card should be is something else. */
+export function noCardFault(
+  call: FailedCall,
+  found: string,
+  cause?: unknown,
+  facts: JsonObject = {},
+): GatewayError {
+  const { peerId, stage } = call;
+  return new GatewayError(
+    'peer-protocol',
+    `No agent card was found for "${peerId}": its address answers with ${found}. Check the address.`,
+    { facts: { peer: peerId, stage, ...facts }, cause },
+  );
 }
 
 /** Whether the same call may go well a little later. */
@@ -253,10 +269,14 @@ function replyFault(error: ReplyError, call: FailedCall): GatewayError {
     const says = `let its own time limit pass (${call.stage}).`;
     return fault('peer-timeout', call, says, { facts, cause: error });
   }
-  if (reason !== undefined) return reasonFault(reason, call, error);
-  if (status === 413) return fault('too-large', call, 'finds the message too large.', { facts });
-  if (status >= 500) return reasonFault('INTERNAL_ERROR', call, error);
+  // A card is no answer of A2A: whatever speaks of a reason there is something else.
+  const isCard = call.stage === 'card';
+  if (reason !== undefined && !isCard) return reasonFault(reason, call, error);
+  if (status === 413 && !isCard)
+    return fault('too-large', call, 'finds the message too large.', { facts });
+  if (status >= 500 && reason === undefined) return reasonFault('INTERNAL_ERROR', call, error);
   const what = status < 300 ? 'a web page' : `HTTP status ${status}`;
+  if (isCard) return noCardFault(call, what, error, facts);
   const says = `answers with ${what} where A2A was expected. Check its address and card.`;
   return fault('peer-protocol', call, says, { facts, cause: error });
 }

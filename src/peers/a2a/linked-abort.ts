@@ -1,17 +1,20 @@
 /** Aborting for several reasons, without a trace on signals that outlive the call. */
+import { Roster } from '../../model/roster.ts';
+import type { Seat } from '../../model/roster.ts';
 
 /** A call that ends when its source aborts, when its connector is closed, or when it is told to. */
 export class LinkedAbort {
   private readonly controller = new AbortController();
   private readonly source: AbortSignal;
-  private readonly group: Set<LinkedAbort> | undefined;
+  private readonly group: Roster<LinkedAbort> | undefined;
+  private readonly seat: Seat<LinkedAbort> | undefined;
   private refuse: ((reason: unknown) => void) | undefined;
 
   /** Takes over the reason of `source`. Until its release it is a member of `group`. */
-  constructor(source: AbortSignal, group?: Set<LinkedAbort>) {
+  constructor(source: AbortSignal, group?: Roster<LinkedAbort>) {
     this.source = source;
     this.group = group;
-    group?.add(this);
+    this.seat = group?.add(this);
     // `AbortSignal.any` would be held by a source for as long as that lives.
     source.addEventListener('abort', this.follow, { once: true });
     if (source.aborted) this.follow();
@@ -28,7 +31,7 @@ export class LinkedAbort {
 
   /** Lets go of the source and the group. */
   release(): void {
-    this.group?.delete(this);
+    if (this.seat !== undefined) this.group?.remove(this.seat);
     this.source.removeEventListener('abort', this.follow);
   }
 
@@ -49,12 +52,12 @@ export class LinkedAbort {
  * on one common signal would make every call as dear as there are others.
  */
 export class RunningCalls {
-  private readonly running = new Set<LinkedAbort>();
+  private readonly running = new Roster<LinkedAbort>();
 
   /** Ends all calls when `closing` aborts. */
   constructor(closing: AbortSignal) {
     const abort = (): void => {
-      for (const one of this.running) one.abort(closing.reason);
+      for (const one of this.running.members()) one.abort(closing.reason);
     };
     closing.addEventListener('abort', abort, { once: true });
   }

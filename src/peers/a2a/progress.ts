@@ -14,7 +14,7 @@ import type {
 import { GatewayError } from '../../model/errors.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { PeerEvent } from '../../ports/peer.ts';
-import { mergeArtifact } from '../../translate/artifacts.ts';
+import { joinedText, mergeArtifact, type GrowingArtifacts } from '../../translate/artifacts.ts';
 import { questionsFromStatus } from '../../translate/questions.ts';
 
 /** Statuses that are no news: the agent repeats a question that was just answered. */
@@ -46,6 +46,8 @@ export class Progress {
   private readonly peerId: string;
   private readonly oldNews: OldNews;
   private artifacts: Artifact[] = [];
+  /** None of them leaves this object. */
+  private readonly growing: GrowingArtifacts = new Set();
   private readonly seen = new Set<string>();
   private toldStatus: string | undefined;
   private toldMetadata: string | undefined;
@@ -135,11 +137,12 @@ export class Progress {
   }
 
   private tellArtifact(
-    update: Pick<TaskArtifactUpdateEvent, 'artifact' | 'append' | 'lastChunk' | 'metadata'>,
+    told: Pick<TaskArtifactUpdateEvent, 'artifact' | 'append' | 'lastChunk' | 'metadata'>,
   ): PeerEvent {
-    const { artifact, append = false, lastChunk = false, metadata } = update;
-    this.artifacts = mergeArtifact(this.artifacts, { artifact, append, lastChunk });
-    return { kind: 'artifact', artifact, append, lastChunk, ...(metadata && { metadata }) };
+    const { artifact, append = false, lastChunk = false, metadata } = told;
+    const update = { artifact, append, lastChunk };
+    this.artifacts = mergeArtifact(this.artifacts, update, this.growing);
+    return { kind: 'artifact', ...update, ...(metadata && { metadata }) };
   }
 
   private *tellStatus(status: TaskStatus, metadata?: JsonObject): Generator<PeerEvent> {
@@ -175,17 +178,6 @@ function statusKey({ state, message }: TaskStatus): string {
 }
 
 /** Equal for the same content, however it was cut into chunks. */
-function contentKey({ artifactId, name, description, parts }: Artifact): string {
-  const [first, ...more] = parts;
-  const start: Artifact[] = [{ artifactId, parts: first ? [first] : [] }];
-  const [whole] = more.reduce(
-    (merged, part) =>
-      mergeArtifact(merged, {
-        artifact: { artifactId, parts: [part] },
-        append: true,
-        lastChunk: false,
-      }),
-    start,
-  );
-  return JSON.stringify([name ?? '', description ?? '', whole?.parts ?? []]);
+function contentKey({ name, description, parts }: Artifact): string {
+  return JSON.stringify([name ?? '', description ?? '', joinedText(parts)]);
 }

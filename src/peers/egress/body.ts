@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { GatewayError } from '../../model/errors.ts';
+import type { Arrival } from './arrival.ts';
 
 /** How much of a reply is read, and how long its silence is borne. */
 export interface BodyLimits {
@@ -22,39 +23,30 @@ function tooSlow(idleTimeoutMs: number): GatewayError {
   });
 }
 
-/** Reads a whole reply; destroys it and rejects when it outgrows the limit or falls silent. */
-export function readBody(body: Readable, limits: BodyLimits): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  const watchdog = startWatchdog(body, limits.idleTimeoutMs);
-  // Listeners instead of `for await`: this is the hot path, and iteration costs a promise a chunk.
+/** Reads a whole reply; cuts it off and rejects when it outgrows the limit or falls silent. */
+export function readBody(arrival: Arrival, limits: BodyLimits): Promise<Buffer> {
   return new Promise<Buffer>((resolve, reject) => {
-    const settled = (): void => {
-      if (watchdog !== undefined) clearTimeout(watchdog);
-    };
-    if (body.destroyed) {
-      settled();
-      reject(brokenBefore(body));
-    }
-    body.on('error', (error) => {
-      settled();
-      reject(error);
+    const chunks: Buffer[] = [];
+    let size = 0;
+    let watchdog: NodeJS.Timeout | undefined;
+    arrival.flowTo({
+      chunk: (chunk) => {
+        watchdog?.refresh();
+        size += chunk.length;
+        if (size > limits.maxBytes) arrival.abort(tooLarge(limits.maxBytes));
+        else chunks.push(chunk);
+      },
+      end: () => {
+        clearTimeout(watchdog);
+        const only = chunks.length === 1 ? chunks[0] : undefined;
+        resolve(only ?? Buffer.concat(chunks));
+      },
+      fail: (error) => {
+        clearTimeout(watchdog);
+        reject(asError(error));
+      },
     });
-    body.on('close', () => {
-      settled();
-      if (!body.readableEnded) reject(brokenBefore(body));
-    });
-    body.on('end', () => {
-      settled();
-      const only = chunks.length === 1 ? chunks[0] : undefined;
-      resolve(only ?? Buffer.concat(chunks));
-    });
-    body.on('data', (chunk: Buffer) => {
-      watchdog?.refresh();
-      size += chunk.length;
-      if (size > limits.maxBytes) body.destroy(tooLarge(limits.maxBytes));
-      else chunks.push(chunk);
-    });
+    watchdog = startWatchdog(arrival, limits.idleTimeoutMs);
   });
 }
 
@@ -66,41 +58,37 @@ export interface StreamedReply {
 }
 
 /** The reply as a stream that fails when it breaks the limits; closing it closes the connection. */
-export function limitBody(body: Readable, limits: BodyLimits, reply: StreamedReply): Readable {
+export function limitBody(arrival: Arrival, limits: BodyLimits, reply: StreamedReply): Readable {
   const count = reply.events ? eventSizeCounter() : totalSizeCounter();
-  const watchdog = startWatchdog(body, limits.idleTimeoutMs);
-  // A plain Readable at the body's side: a Transform would cost a second buffer and its callbacks.
+  let watchdog: NodeJS.Timeout | undefined;
   const limited = new Readable({
-    read: () => void body.resume(),
+    read: () => arrival.resume(),
     destroy(error, done) {
-      if (watchdog !== undefined) clearTimeout(watchdog);
-      if (!body.destroyed) body.destroy(error ?? undefined);
+      clearTimeout(watchdog);
+      arrival.abort(error ?? new Error('closed before its end'));
       done(error);
     },
   });
-  const fail = (error: unknown) => limited.destroy(asError(reply.failure(error)));
-  body.on('error', fail);
-  body.on('end', () => limited.push(null));
-  body.on('close', () => {
-    if (!body.readableEnded) fail(brokenBefore(body));
-  });
   limited.on('error', () => {}); // a reader that comes later still meets the error
-  if (body.destroyed) fail(brokenBefore(body));
-  body.on('data', (chunk: Buffer) => {
-    watchdog?.refresh();
-    if (count(chunk) > limits.maxBytes) limited.destroy(tooLarge(limits.maxBytes));
-    else if (!limited.push(chunk)) body.pause();
+  arrival.flowTo({
+    chunk: (chunk) => {
+      watchdog?.refresh();
+      if (count(chunk) > limits.maxBytes) limited.destroy(tooLarge(limits.maxBytes));
+      else if (!limited.push(chunk)) arrival.pause();
+    },
+    end: () => {
+      clearTimeout(watchdog);
+      limited.push(null);
+    },
+    fail: (error) => limited.destroy(asError(reply.failure(error))),
   });
+  watchdog = startWatchdog(arrival, limits.idleTimeoutMs);
   return limited;
 }
 
-function brokenBefore(body: Readable): Error {
-  return body.errored ?? new Error('closed before its end');
-}
-
-function startWatchdog(body: Readable, idleTimeoutMs: number): NodeJS.Timeout | undefined {
-  if (idleTimeoutMs <= 0) return undefined;
-  return setTimeout(() => body.destroy(tooSlow(idleTimeoutMs)), idleTimeoutMs);
+function startWatchdog(arrival: Arrival, idleTimeoutMs: number): NodeJS.Timeout | undefined {
+  if (idleTimeoutMs <= 0 || arrival.isOver) return undefined;
+  return setTimeout(() => arrival.abort(tooSlow(idleTimeoutMs)), idleTimeoutMs);
 }
 
 function totalSizeCounter(): (chunk: Buffer) => number {

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Agent, Dispatcher } from 'undici';
 import { GatewayError } from '../../model/errors.ts';
+import { Arrival } from './arrival.ts';
 import { limitBody, readBody, tooLarge, type BodyLimits } from './body.ts';
 import { requestFailure, type AttemptedRequest } from './failure.ts';
 import type { EgressPolicy } from './policy.ts';
@@ -69,90 +70,109 @@ export async function send(
   limits: EgressLimits,
 ): Promise<EgressReply> {
   const url = policy.checkUrl(target);
-  const attempt: AttemptedRequest = { url, signal: init.signal, limits };
-  let reply: Dispatcher.ResponseData;
+  const { signal } = init;
+  signal?.throwIfAborted();
+  const attempt: AttemptedRequest = { url, signal, limits };
+  const arrival = new Arrival(signal);
+  const options = {
+    origin: url.origin,
+    path: url.pathname + url.search,
+    method: init.method ?? 'GET',
+    headers: { ...init.headers, 'accept-encoding': 'identity' },
+    body: init.body,
+    headersTimeout: limits.headersTimeoutMs,
+    // The watchdog of the body is ours: only its content type says how long silence may last.
+    bodyTimeout: 0,
+  };
   try {
-    reply = await agent.request({
-      origin: url.origin,
-      path: url.pathname + url.search,
-      method: init.method ?? 'GET',
-      headers: { ...init.headers, 'accept-encoding': 'identity' },
-      body: init.body,
-      signal: init.signal,
-      headersTimeout: limits.headersTimeoutMs,
-      // The watchdog of the body is ours: only its content type says how long silence may last.
-      bodyTimeout: 0,
-    });
+    agent.dispatch(options, arrival);
+    await arrival.head;
   } catch (error) {
+    // A dispatch that throws leaves nobody who would hear of it there.
+    arrival.head.catch(() => undefined);
+    arrival.abort(error);
     throw requestFailure(error, attempt);
   }
-  // Whoever reads the body hears of its failures; nobody else needs to.
-  reply.body.on('error', () => {});
-  const refusal = replyFailure(reply, url, limits);
+  const refusal = replyFailure(arrival, url, limits);
   if (refusal !== undefined) {
-    discard(reply);
+    discard(arrival);
     throw refusal;
   }
-  return replyOf(reply, attempt, limits);
+  return new Reply(arrival, attempt, limits);
 }
 
-function replyFailure(
-  reply: Dispatcher.ResponseData,
-  url: URL,
-  limits: EgressLimits,
-): GatewayError | undefined {
-  if (redirects.has(reply.statusCode)) return new EgressRefusedError('redirect', url.host);
-  const encoding = first(reply.headers['content-encoding'])?.trim().toLowerCase();
+function replyFailure(arrival: Arrival, url: URL, limits: EgressLimits): GatewayError | undefined {
+  const { status, headers } = arrival;
+  if (redirects.has(status)) return new EgressRefusedError('redirect', url.host);
+  const encoding = first(headers['content-encoding'])?.trim().toLowerCase();
   if (encoding !== undefined && encoding !== '' && encoding !== 'identity') {
     return new GatewayError('peer-protocol', 'The peer compressed a reply although told not to.', {
       facts: { stage: 'headers' },
     });
   }
-  const length = Number(first(reply.headers['content-length']));
-  if (!isEventStream(reply.headers) && length > limits.maxResponseBytes) {
+  const length = Number(first(headers['content-length']));
+  if (length > limits.maxResponseBytes && !isEventStream(headers)) {
     return tooLarge(limits.maxResponseBytes);
   }
   return undefined;
 }
 
-function replyOf(
-  reply: Dispatcher.ResponseData,
-  attempt: AttemptedRequest,
-  limits: EgressLimits,
-): EgressReply {
-  const { body, headers } = reply;
-  const events = isEventStream(headers);
-  const bodyLimits: BodyLimits = {
-    maxBytes: limits.maxResponseBytes,
-    idleTimeoutMs: events ? limits.streamIdleTimeoutMs : limits.bodyTimeoutMs,
-  };
-  const failure = (error: unknown) => requestFailure(error, attempt, 'body');
-  const bytes = (): Promise<Buffer> =>
-    readBody(body, bodyLimits).catch((error: unknown) => {
-      throw failure(error);
-    });
-  return {
-    status: reply.statusCode,
-    headers,
-    header: (name) => first(headers[name.toLowerCase()]),
-    bytes,
-    text: () => bytes().then(utf8),
-    stream: () => limitBody(body, bodyLimits, { events, failure }),
-    discard: () => discard(reply),
-  };
+class Reply implements EgressReply {
+  readonly status: number;
+  readonly headers: EgressReply['headers'];
+  readonly #arrival: Arrival;
+  readonly #attempt: AttemptedRequest;
+  readonly #limits: EgressLimits;
+
+  constructor(arrival: Arrival, attempt: AttemptedRequest, limits: EgressLimits) {
+    this.status = arrival.status;
+    this.headers = arrival.headers;
+    this.#arrival = arrival;
+    this.#attempt = attempt;
+    this.#limits = limits;
+  }
+
+  header(name: string): string | undefined {
+    return first(this.headers[name.toLowerCase()]);
+  }
+
+  async bytes(): Promise<Buffer> {
+    try {
+      return await readBody(this.#arrival, this.#bodyLimits(isEventStream(this.headers)));
+    } catch (error) {
+      throw this.#failure(error);
+    }
+  }
+
+  async text(): Promise<string> {
+    return (await this.bytes()).toString('utf8');
+  }
+
+  stream(): Readable {
+    const events = isEventStream(this.headers);
+    const failure = (error: unknown) => this.#failure(error);
+    return limitBody(this.#arrival, this.#bodyLimits(events), { events, failure });
+  }
+
+  discard(): void {
+    discard(this.#arrival);
+  }
+
+  #failure(error: unknown): unknown {
+    return requestFailure(error, this.#attempt, 'body');
+  }
+
+  #bodyLimits(events: boolean): BodyLimits {
+    const { maxResponseBytes, streamIdleTimeoutMs, bodyTimeoutMs } = this.#limits;
+    const idleTimeoutMs = events ? streamIdleTimeoutMs : bodyTimeoutMs;
+    return { maxBytes: maxResponseBytes, idleTimeoutMs };
+  }
 }
 
-function utf8(bytes: Buffer): string {
-  return bytes.toString('utf8');
-}
-
-/**
- * Ends a reply that nobody reads. A short one is read away, which keeps the connection; an event
- * stream, or whatever is long or slow, is cut.
- */
-function discard({ body, headers }: Dispatcher.ResponseData): void {
-  if (isEventStream(headers)) body.destroy();
-  else body.dump({ limit: 65_536, signal: AbortSignal.timeout(500) }).catch(() => {});
+/** Ends a reply that nobody reads. An event stream is cut at once. */
+function discard(arrival: Arrival): void {
+  if (isEventStream(arrival.headers)) arrival.abort(new Error('the stream was not wanted'));
+  else arrival.discard();
 }
 
 function first(value: string | string[] | undefined): string | undefined {

@@ -10,10 +10,14 @@ import type { ClientFeatures, InputRequest } from '../../model/mcp.ts';
 import type { MintId } from '../../model/ids.ts';
 import type { PeerEvent, PeerFollowUp, PeerQuestion } from '../../ports/peer.ts';
 import type { SchemaValidator } from '../../translate/json-schema.ts';
+import { plainText, shortened } from '../../translate/plain-text.ts';
 import { responsesFromMessage, stateOfQuestions } from '../../translate/questions.ts';
 import { canAnswer } from './capabilities.ts';
 import { offProtocol } from './faults.ts';
 import { agentMessage } from './results.ts';
+
+/** How many keys that no question has are named in an answer. */
+const mostNamedKeys = 5;
 
 /** The server's questions by the server's keys. */
 export type InputRequests = Record<string, InputRequest>;
@@ -102,7 +106,7 @@ export function collectAnswers(
 ): CollectedAnswers {
   const answers: JsonObject = { ...known };
   const problems: string[] = [];
-  const responses = readResponses(turn, problems);
+  const { responses, unknownKeys } = readResponses(turn, problems);
   for (const question of turn.open) {
     const response = responses[question.key];
     const peerKey = question.peerKey ?? question.key;
@@ -116,27 +120,39 @@ export function collectAnswers(
     Object.entries(requests).filter(([key]) => !Object.hasOwn(answers, key)),
   );
   if (Object.keys(remaining).length === 0) return { answers, remaining };
-  return { answers, remaining, problem: problemText(problems, remaining) };
+  return { answers, remaining, problem: problemText(problems, unknownKeys, remaining) };
 }
 
 /** The responses in a message; what cannot be read as one is a problem, not a failure. */
-function readResponses(turn: PeerFollowUp, problems: string[]): Record<string, JsonObject> {
+function readResponses(
+  turn: PeerFollowUp,
+  problems: string[],
+): ReturnType<typeof responsesFromMessage> {
   try {
-    return responsesFromMessage(turn.message, turn.open).responses;
+    return responsesFromMessage(turn.message, turn.open);
   } catch (error) {
     if (!(error instanceof GatewayError) || error.code !== 'invalid-params') throw error;
     problems.push(error.message);
-    return {};
+    return { responses: {}, unknownKeys: [] };
   }
 }
 
-function problemText(problems: string[], remaining: InputRequests): string {
-  if (problems.length > 0) return `The answer does not fit the question. ${problems.join(' ')}`;
+function problemText(problems: string[], unknownKeys: string[], remaining: InputRequests): string {
+  const strange = unknownKeys.slice(0, mostNamedKeys).map(strangeKey);
+  if (problems.length > 0) {
+    return ['The answer does not fit the question.', ...problems, ...strange].join(' ');
+  }
   const asked = Object.values(remaining).map((request) => {
     const message = request.params?.['message'];
     return typeof message === 'string' ? `"${message}"` : request.method;
   });
-  return `Still waiting for an answer to: ${asked.join(', ')}.`;
+  return [...strange, `Still waiting for an answer to: ${asked.join(', ')}.`].join(' ');
+}
+
+function strangeKey(key: string): string {
+  return key === ''
+    ? 'An answer needs the "key" of its question.'
+    : `There is no open question ${JSON.stringify(shortened(plainText(key), 128))}.`;
 }
 
 function problemsOf(

@@ -9,7 +9,7 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../model/ids.ts';
 import { isObject, type JsonObject } from '../../model/json.ts';
 import { ownerKey } from '../../model/principal.ts';
-import type { Catalogue, PeerContext } from '../../ports/peer.ts';
+import type { Catalogue, CatalogueList, ListFacts, PeerContext } from '../../ports/peer.ts';
 import { abortable, within } from './abortable.ts';
 import { clientCapabilities } from './capabilities.ts';
 import { askServer, type Dialect } from './conversation.ts';
@@ -143,6 +143,8 @@ export class Catalogues {
       before?.catalogue.version === version
         ? before
         : { catalogue: { ...content, version }, headers };
+    // No content: what was made of an unchanged catalogue stays valid.
+    known.catalogue.lists = Object.fromEntries(lists.facts);
     const wanted = lists.ttlMs ?? usualFreshMs;
     const freshMs = Math.min(Math.max(wanted, shortestFreshMs), longestFreshMs);
     this.#entries.set(key, { known, freshUntil: epoch === this.#epoch ? clock() + freshMs : 0 });
@@ -169,11 +171,12 @@ const listMethods = {
   prompts: 'prompts/list',
   resources: 'resources/list',
   resourceTemplates: 'resources/templates/list',
-} as const;
+} as const satisfies Record<CatalogueList, string>;
 
-/** Reads whole lists, and remembers the shortest life that the server gave any page. */
+/** Reads whole lists, and remembers what the server said beside them. */
 class Lists {
   ttlMs: number | undefined;
+  readonly facts = new Map<CatalogueList, ListFacts>();
   readonly #parts: CataloguesParts;
   readonly #dialect: Dialect;
   readonly #context: PeerContext;
@@ -184,12 +187,13 @@ class Lists {
     this.#context = context;
   }
 
-  async all(list: keyof typeof listMethods, capability: unknown): Promise<JsonObject[]> {
+  async all(list: CatalogueList, capability: unknown): Promise<JsonObject[]> {
     if (!isObject(capability)) return [];
     const members: JsonObject[] = [];
     let cursor: string | undefined;
     for (let page = 0; page < maxPages; page += 1) {
       const result = await this.#page(listMethods[list], cursor);
+      if (result !== undefined) this.#note(list, result);
       const items = result === undefined ? [] : result[list];
       if (!Array.isArray(items) || !items.every(isObject)) {
         throw offProtocol(this.#parts.peerId, 'list', `${listMethods[list]} has no list`);
@@ -215,8 +219,19 @@ class Lists {
       if (outcome.error.code === methodNotFound) return undefined;
       throw rpcFailed(this.#parts.peerId, outcome.error);
     }
-    const { ttlMs } = outcome.result;
-    if (typeof ttlMs === 'number') this.ttlMs = Math.min(this.ttlMs ?? ttlMs, Math.max(ttlMs, 0));
     return outcome.result;
+  }
+
+  #note(list: CatalogueList, result: JsonObject): void {
+    const { ttlMs, _meta } = result;
+    const before = this.facts.get(list);
+    const facts: ListFacts = { ...before };
+    if (typeof ttlMs === 'number') {
+      const given = Math.max(ttlMs, 0);
+      facts.ttlMs = Math.min(before?.ttlMs ?? given, given);
+      this.ttlMs = Math.min(this.ttlMs ?? given, given);
+    }
+    if (isObject(_meta)) facts._meta = { ...before?._meta, ...(_meta as JsonObject) };
+    this.facts.set(list, facts);
   }
 }

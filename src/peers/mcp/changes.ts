@@ -6,16 +6,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { JsonObject } from '../../model/json.ts';
-import type { PeerChange, PeerContext } from '../../ports/peer.ts';
+import type { ChangeFilter, PeerChange, PeerContext } from '../../ports/peer.ts';
 import { askServer, type Dialect } from './conversation.ts';
-
-/** What is listened for. */
-export interface ChangeFilter {
-  tools?: boolean;
-  prompts?: boolean;
-  resources?: boolean;
-  uris?: string[];
-}
 
 /** What following changes needs from its peer. */
 export interface ChangesParts {
@@ -30,7 +22,7 @@ const longestDelayMs = 30_000;
 const silenceMs = 24 * 3600_000;
 /** How often a legacy session is looked after, in case it was lost without a word. */
 const checkMs = 15_000;
-/** Changes that nobody has read yet; more of them are merged into one of their kind. */
+/** Changes that nobody has read yet; equal ones are merged, but for log messages. */
 const maxQueued = 256;
 
 /** Yields changes until the signal aborts. */
@@ -52,7 +44,7 @@ export async function* changesOf(
           delay = 500;
           continue;
         }
-        if (change.kind !== 'resource') parts.onListChange();
+        if (change.kind !== 'resource' && change.kind !== 'log') parts.onListChange();
         yield change;
       }
     } catch {
@@ -104,11 +96,13 @@ async function* legacyChanges(
   requestMs: number,
 ): AsyncGenerator<Followed, void, undefined> {
   const queue = new Map<string, PeerChange>();
+  let logs = 0;
   let wake = Promise.withResolvers<void>();
   const listening = await dialect.listen(context, (method, params) => {
     const change = changeOf(method, params);
     if (change === undefined || !wanted(filter, change)) return;
-    if (queue.size < maxQueued) queue.set(JSON.stringify(change), change);
+    const key = change.kind === 'log' ? `log ${(logs += 1)}` : JSON.stringify(change);
+    if (queue.size < maxQueued) queue.set(key, change);
     wake.resolve();
   });
   const abort = (): void => wake.resolve();
@@ -167,6 +161,8 @@ function changeOf(method: string, params: JsonObject): PeerChange | undefined {
       return typeof params['uri'] === 'string'
         ? { kind: 'resource', uri: params['uri'] }
         : undefined;
+    case 'notifications/message':
+      return { kind: 'log', params };
     default:
       return undefined;
   }
@@ -183,6 +179,8 @@ function wanted(filter: ChangeFilter, change: PeerChange): boolean {
     case 'resource':
       // Servers may report a part of what was subscribed to.
       return filter.uris?.some((uri) => change.uri.startsWith(uri)) === true;
+    case 'log':
+      return filter.logs === true;
     default:
       return change satisfies never;
   }

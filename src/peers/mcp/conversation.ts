@@ -6,6 +6,7 @@ import { GatewayError } from '../../model/errors.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { RpcError, RpcOutcome } from '../../model/mcp.ts';
 import type { PeerContext } from '../../ports/peer.ts';
+import { hopMembers } from '../../translate/hop-meta.ts';
 import type { Stage } from './faults.ts';
 import type { Incoming } from './exchange.ts';
 import type { ParamHeader } from './param-headers.ts';
@@ -106,7 +107,10 @@ export async function askServer(
       if (incoming === undefined) throw new GatewayError('canceled', 'The request was cancelled.');
       if (incoming.kind === 'outcome') return incoming.outcome;
       if (incoming.kind === 'notification') {
-        options.onNotification?.(incoming.method, incoming.params);
+        const { method, params } = incoming;
+        const strange =
+          method === 'notifications/progress' && params['progressToken'] !== options.progressToken;
+        if (!strange) options.onNotification?.(method, params);
       } else await conversation.reply(incoming.id, unanswerable(incoming.method));
     }
   } catch (error) {
@@ -132,16 +136,6 @@ export function traceMembers(context: PeerContext): Record<string, string> {
   return { traceparent, ...(tracestate !== undefined && { tracestate }) };
 }
 
-/** Members of the caller's `_meta` that belong to its own connection and never travel on. */
-const ownMembers = new Set([
-  'progressToken',
-  'io.modelcontextprotocol/protocolVersion',
-  'io.modelcontextprotocol/clientInfo',
-  'io.modelcontextprotocol/clientCapabilities',
-  'io.modelcontextprotocol/subscriptionId',
-  'io.modelcontextprotocol/related-task',
-]);
-
 /** `_meta` of a request: what the caller sent on, what the params carry, the trace, our token. */
 export function metaMembers(
   params: JsonObject,
@@ -151,7 +145,7 @@ export function metaMembers(
   const meta: JsonObject = {};
   for (const source of [context.meta, params['_meta'] as JsonObject | undefined]) {
     for (const [name, value] of Object.entries(source ?? {})) {
-      if (!ownMembers.has(name)) meta[name] = value;
+      if (!hopMembers.includes(name)) meta[name] = value;
     }
   }
   Object.assign(meta, traceMembers(context));

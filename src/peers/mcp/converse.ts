@@ -20,7 +20,13 @@ const announceAfterMs = 300;
 
 /** How reading ended. */
 export type Ending =
-  | { kind: 'outcome'; outcome: RpcOutcome; started: boolean; session?: SessionName | undefined }
+  | {
+      kind: 'outcome';
+      callId: string;
+      outcome: RpcOutcome;
+      started: boolean;
+      session?: SessionName | undefined;
+    }
   /** The server waits for answers; the call stays open. */
   | { kind: 'asked' }
   | { kind: 'canceled' };
@@ -34,6 +40,8 @@ export interface Opening {
   readonly silenceMs: number;
   readonly paramHeaders?: readonly ParamHeader[] | undefined;
   readonly taskId?: string;
+  /** The token of an earlier request that this one goes on with: it stays in use. */
+  readonly progressToken?: string | undefined;
   readonly session?: SessionName | undefined;
 }
 
@@ -53,7 +61,9 @@ export async function* begin(
     ...(taskId !== undefined && { taskId }),
     session,
   });
-  const call = parts.held.add(callId, conversation);
+  const { progressToken } = opening;
+  const tokens = progressToken === undefined ? [callId] : [callId, progressToken];
+  const call = parts.held.add(callId, conversation, tokens);
   return yield* listen(parts, callId, call, context);
 }
 
@@ -90,6 +100,7 @@ export async function* listen(
         over = true;
         return {
           kind: 'outcome',
+          callId,
           outcome: incoming.outcome,
           started: announced || call.started,
           session: conversation.session,
@@ -142,7 +153,9 @@ function* notified(
     }
   }
   if (method === 'notifications/progress' && typeof params['progress'] === 'number') {
-    const { progress, total, message } = params;
+    const { progressToken, progress, total, message } = params;
+    // Spec: MCP 2026-07-28 basic/patterns/progress (only tokens of a request that is active)
+    if (!call.progressTokens.some((token) => token === progressToken)) return;
     yield {
       kind: 'progress',
       progress,

@@ -9,7 +9,7 @@ import { isObject, type JsonObject } from '../../model/json.ts';
 import type { RpcOutcome } from '../../model/mcp.ts';
 import { badStatus, faultOf, offProtocol, unavailable, type Stage } from './faults.ts';
 import { isOk, mediaType, send, type HttpReply, type McpEgress } from './http.ts';
-import { messagesFrom, outcomeFrom, type WireMessage } from './messages.ts';
+import { messagesFrom, outcomeFrom, parsed, type WireMessage } from './messages.ts';
 import { SilenceWatch } from './silence-watch.ts';
 import { EventTooLargeError, serverSentEvents } from './sse.ts';
 
@@ -111,7 +111,8 @@ export async function* standalone(
   }
   options.onOpen(true);
   for await (const event of serverSentEvents(reply, { maxEventBytes: wire.maxBytes })) {
-    if (event.data !== '') yield* messagesFrom(wire.peerId, 'stream', JSON.parse(event.data));
+    if (event.data === '') continue;
+    yield* messagesFrom(wire.peerId, 'stream', parsed(wire.peerId, 'stream', event.data));
   }
 }
 
@@ -178,7 +179,7 @@ async function single(wire: Wire, id: string, reply: HttpReply, stage: Stage): P
   }
   const text = await reply.text();
   try {
-    const message: unknown = JSON.parse(text);
+    const message = parsed(wire.peerId, stage, text);
     const outcome = outcomeFrom(wire.peerId, stage, message, id, !ok);
     if (ok || 'error' in outcome) return { kind: 'outcome', outcome, status };
   } catch (error) {
@@ -209,7 +210,8 @@ async function* streamed(
         retryMs = Math.min(event.retry ?? retryMs, 30_000);
         if (event.data === '') continue;
         attempt = 0;
-        for (const message of messagesFrom(wire.peerId, options.stage, JSON.parse(event.data))) {
+        const value = parsed(wire.peerId, options.stage, event.data);
+        for (const message of messagesFrom(wire.peerId, options.stage, value)) {
           watch.pause();
           if (message.kind !== 'response') yield message;
           else {

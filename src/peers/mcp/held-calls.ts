@@ -14,6 +14,8 @@ export interface AskedQuestion {
 /** A call that is open. */
 export interface HeldCall {
   readonly conversation: Conversation;
+  /** The progress tokens that we gave the server for it. */
+  readonly progressTokens: readonly string[];
   /** What the server waits for, by the key that we gave it. */
   readonly asked: Map<string, AskedQuestion>;
   /** Whether the server has shown that it works on this call. */
@@ -36,9 +38,10 @@ const cancelableMs = 60_000;
 export class HeldCalls {
   readonly #calls = new Map<string, HeldCall>();
 
-  add(callId: string, conversation: Conversation): HeldCall {
+  add(callId: string, conversation: Conversation, progressTokens: readonly string[]): HeldCall {
     const call: HeldCall = {
       conversation,
+      progressTokens,
       asked: new Map(),
       started: false,
       canceled: false,

@@ -24,6 +24,9 @@ import type { DialectParts } from './modern-dialect.ts';
 import type { ServerMessage, Session, SessionCall } from './session.ts';
 import { Sessions, type SessionLimits } from './sessions.ts';
 
+/** Notifications from elsewhere that a call's reader has not read yet; more are dropped. */
+const maxPushed = 256;
+
 /** A legacy server. */
 export class LegacyDialect implements Dialect {
   readonly era = 'legacy';
@@ -109,6 +112,7 @@ class LegacyConversation implements Conversation, SessionCall {
   }
 
   push(message: ServerMessage): void {
+    if (message.kind === 'notification' && this.#pushed.length >= maxPushed) return;
     this.#pushed.push(message);
     this.#wake.resolve();
   }
@@ -121,7 +125,9 @@ class LegacyConversation implements Conversation, SessionCall {
     try {
       const read = await Promise.race([this.#reading, this.#wake.promise]);
       if (this.#cancelled) return undefined;
-      if (read === undefined) return this.#pushed.shift();
+      // What came before the answer is read before it.
+      const first = this.#pushed.shift();
+      if (first !== undefined || read === undefined) return first;
       this.#reading = undefined;
       this.#done = read.value === undefined || read.value.kind === 'outcome';
       return read.value ?? undefined;

@@ -9,6 +9,26 @@ export type WireMessage =
   | { kind: 'request'; id: string | number; method: string; params: JsonObject }
   | { kind: 'response'; raw: unknown };
 
+/** JSON is written by recursion, here and by whoever reads on: what is deeper ends a stack. */
+const maxDepth = 256;
+
+/** A message as JSON. Throws SyntaxError, and `peer-protocol` where it is nested too deeply. */
+export function parsed(peerId: string, stage: Stage, text: string): unknown {
+  const value: unknown = JSON.parse(text);
+  // Each level takes two characters.
+  if (text.length > 2 * maxDepth && isDeeper(value, maxDepth)) {
+    throw offProtocol(peerId, stage, 'its answer is nested too deeply');
+  }
+  return value;
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  const items: unknown[] = Array.isArray(value) ? value : Object.values(value);
+  return items.some((item) => isDeeper(item, levels - 1));
+}
+
 /** The messages of one event; 2025-03-26 servers may send several as an array. */
 export function messagesFrom(peerId: string, stage: Stage, value: unknown): WireMessage[] {
   return (Array.isArray(value) ? value : [value]).map((message) => {

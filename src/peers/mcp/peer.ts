@@ -6,6 +6,7 @@ import type { Clock, MintId } from '../../model/ids.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type {
   Catalogue,
+  ChangeFilter,
   PeerChange,
   PeerContext,
   PeerEvent,
@@ -16,7 +17,7 @@ import type {
 } from '../../ports/peer.ts';
 import { SchemaValidator } from '../../translate/json-schema.ts';
 import { Catalogues } from './catalogue.ts';
-import { changesOf, type ChangeFilter } from './changes.ts';
+import { changesOf } from './changes.ts';
 import { askServer, type Dialect } from './conversation.ts';
 import { Dialects } from './dialects.ts';
 import { outcomeUnknown, rpcFailed } from './faults.ts';

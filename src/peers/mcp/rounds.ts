@@ -98,23 +98,24 @@ export async function* settle(
     yield { kind: 'status', state: 'TASK_STATE_CANCELED' };
     return undefined;
   }
-  const { outcome, started, session } = ending;
+  const { callId, outcome, started, session } = ending;
   if ('error' in outcome)
     return yield* settleError(parts, work, outcome.error, { started, context });
-  return yield* settleResult(parts, work, outcome.result, { session, context });
+  return yield* settleResult(parts, work, outcome.result, { callId, session, context });
 }
 
 async function* settleResult(
   parts: RoundsParts,
   work: Work,
   result: JsonObject,
-  facts: { session: SessionName | undefined; context: PeerContext },
+  facts: { callId: string; session: SessionName | undefined; context: PeerContext },
 ): AsyncGenerator<PeerEvent, Work | undefined, undefined> {
-  const { session, context } = facts;
+  const { callId, session, context } = facts;
   const type = result['resultType'];
   const legacyTask = work.asTask === true && isObject(result['task']) ? result['task'] : undefined;
   if (legacyTask !== undefined) {
-    yield* parts.tasks.begin({ work, era: 'legacy', session }, legacyTask, context);
+    const origin = { work, era: 'legacy', session, progressToken: callId } as const;
+    yield* parts.tasks.begin(origin, legacyTask, context);
     return undefined;
   }
   switch (type) {

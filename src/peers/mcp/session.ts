@@ -24,6 +24,8 @@ export type ServerMessage = Exclude<WireMessage, { kind: 'response' }>;
 /** An open call, as its session sees it. */
 export interface SessionCall {
   readonly taskId?: string | undefined;
+  /** Whether it waits for an answer of ours, so that nobody reads it. */
+  readonly held: boolean;
   push(message: ServerMessage): void;
 }
 
@@ -192,7 +194,10 @@ export class Session {
 
   async #receive(message: ServerMessage): Promise<void> {
     if (message.kind === 'notification') {
-      this.hear(message);
+      const isLog = message.method === 'notifications/message';
+      const call = isLog ? this.#callOf(message.params) : undefined;
+      if (call === undefined || call.held) this.hear(message);
+      else call.push(message);
       return;
     }
     this.asksOutside = true;

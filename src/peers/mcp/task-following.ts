@@ -51,7 +51,7 @@ export class TaskFollowing {
 
   /** Takes over a call that became a task. */
   async *begin(
-    origin: Pick<TaskPosition, 'work' | 'era' | 'session'>,
+    origin: Pick<TaskPosition, 'work' | 'era' | 'session' | 'progressToken'>,
     created: JsonObject,
     context: PeerContext,
   ): AsyncGenerator<PeerEvent, void, undefined> {
@@ -169,6 +169,7 @@ export class TaskFollowing {
             stage: 'task',
             silenceMs: this.#parts.idleMs,
             taskId,
+            progressToken: position.progressToken,
             session: position.session,
           },
           context,
@@ -265,7 +266,9 @@ export class TaskFollowing {
   }
 
   #expired(): PeerEvent {
-    const text = `The task has expired at the MCP server "${this.#parts.peerId}": its result is gone.`;
+    const text =
+      `The task is no longer known at the MCP server "${this.#parts.peerId}": ` +
+      'it has expired, and its result is gone.';
     return failed(text, this.#parts.mintId);
   }
 

@@ -15,6 +15,8 @@ import { readTask, type DetailedTask } from './tasks.ts';
 const shortestPollMs = 250;
 const longestPollMs = 30_000;
 const usualPollMs = 1000;
+/** A look for an expired task comes a little after its time, so that it is over at the server too. */
+const expiryGraceMs = 100;
 /** How long a server may be away before its task is given up. */
 const awayMs = 5 * 60_000;
 const invalidParams = -32602;
@@ -61,12 +63,23 @@ export class TaskWatch {
   /** The task after the next change or poll. */
   async next(before: DetailedTask): Promise<DetailedTask | 'gone'> {
     this.#subscribe();
-    const wanted = before.pollIntervalMs ?? usualPollMs;
-    const pace = Math.min(Math.max(wanted, shortestPollMs), longestPollMs);
-    await this.pause(this.#subscribed ? longestPollMs : pace);
+    await this.pause(Math.min(this.#pace(before), this.#untilExpiry(before)));
     const heard = this.#heard;
     this.#heard = undefined;
     return heard ?? this.#look();
+  }
+
+  /** A subscription tells of changes, but not of a task that vanished: polling goes on, slower. */
+  #pace({ pollIntervalMs }: DetailedTask): number {
+    const wanted = pollIntervalMs ?? (this.#subscribed ? longestPollMs : usualPollMs);
+    const shortest = this.#subscribed ? usualPollMs : shortestPollMs;
+    return Math.min(Math.max(wanted, shortest), longestPollMs);
+  }
+
+  /** Spec: MCP Tasks extension "Task Polling": after its time the server may delete the task. */
+  #untilExpiry({ expiresAt }: DetailedTask): number {
+    const left = (expiresAt ?? Infinity) - this.#parts.clock();
+    return left > 0 ? left + expiryGraceMs : Infinity;
   }
 
   /** Waits, unless something wakes the watch. Throws when the caller goes away. */

@@ -10,6 +10,8 @@ export interface DetailedTask {
   statusMessage?: string;
   /** How long the server wants us to wait between two looks. */
   pollIntervalMs?: number;
+  /** When the server may forget it (ms of its own clock). */
+  expiresAt?: number;
   inputRequests?: unknown;
   result?: JsonObject;
   error?: unknown;
@@ -36,11 +38,14 @@ export function readTask(peerId: string, json: JsonObject, expectedId?: string):
     throw offProtocol(peerId, 'task', 'a task has a status that does not exist');
   }
   const pollInterval = json['pollIntervalMs'] ?? json['pollInterval'];
+  const ttl = json['ttlMs'] ?? json['ttl'];
+  const expiresAt = Date.parse(String(json['createdAt'])) + (typeof ttl === 'number' ? ttl : NaN);
   return {
     taskId,
     status: status as McpTaskStatus,
     ...(typeof statusMessage === 'string' && { statusMessage }),
     ...(typeof pollInterval === 'number' && { pollIntervalMs: pollInterval }),
+    ...(Number.isFinite(expiresAt) && { expiresAt }),
     ...(json['inputRequests'] !== undefined && { inputRequests: json['inputRequests'] }),
     ...(isObject(result) && { result: result }),
     ...(json['error'] !== undefined && { error: json['error'] }),

@@ -53,6 +53,8 @@ export type Position =
       inputRequests?: Record<string, InputRequest>;
       /** The session that the task was made in (legacy). */
       session?: SessionName | undefined;
+      /** The token of the call that became the task (legacy): its progress goes on under it. */
+      progressToken?: string;
       /** The open `tasks/result` that carries questions (legacy). */
       callId?: string;
     };
