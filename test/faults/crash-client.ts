@@ -66,9 +66,13 @@ export class CrashClient {
   }
 
   /** Calls a tool of the server. */
-  async callTool(kind: string, key: string, args: object): Promise<Promised | undefined> {
-    const { a2a, ledger, random } = this.#options;
-    const returnImmediately = random.next() < 0.5;
+  async callTool(
+    kind: string,
+    key: string,
+    args: object,
+    returnImmediately = this.#options.random.next() < 0.5,
+  ): Promise<Promised | undefined> {
+    const { a2a, ledger } = this.#options;
     const parts = [{ data: { tool: kind, arguments: { ...args, key } } }];
     const task = await attempt(() => a2a.send({ parts, returnImmediately }));
     ledger.count(task === LOST ? 'calls cut' : 'calls answered');
@@ -296,7 +300,8 @@ export const toolScenarios: readonly Scenario[] = [
   {
     kind: 'hanging_job',
     face: 'a2a',
-    play: async (client, key) => client.cancel(await client.callTool('hanging_job', key, {})),
+    // Nothing but a kill would end a call that waits for it.
+    play: async (client, key) => client.cancel(await client.callTool('hanging_job', key, {}, true)),
   },
 ];
 
