@@ -2,7 +2,7 @@
  * The composition root: everything that the gateway is made of is built and wired here, once.
  */
 import type { IncomingMessage } from 'node:http';
-import { createA2aFace } from './a2a/face.ts';
+import { createA2aFace, type A2aFace, type A2aFaceOptions } from './a2a/face.ts';
 import { createConnectPage } from './auth/connect-page.ts';
 import { loadSealingSecret } from './auth/key-files.ts';
 import { createSeal } from './auth/seal.ts';
@@ -10,7 +10,7 @@ import type { Config, PeerConfig } from './config/schema.ts';
 import { TaskEngine } from './engine/task-engine.ts';
 import { createFront } from './front.ts';
 import { openListener } from './listener.ts';
-import { createMcpFace } from './mcp/face.ts';
+import { createMcpFace, type McpFace, type McpFaceOptions } from './mcp/face.ts';
 import { originCheck } from './mcp/origin.ts';
 import { createMintId, pooledRandomBytes, type MintId, type RandomBytes } from './model/ids.ts';
 import { anonymous } from './model/principal.ts';
@@ -120,42 +120,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   const publicUrl = config.gateway.publicUrl ?? listener.url;
   const trace = (req: IncomingMessage) => traceFields(currentTrace() ?? requestTrace(req, random));
   const services = { tasks, peers, publicUrl, seal, clock, mintId, trace };
-  const mcp = createMcpFace({
-    ...services,
-    schemas: new SchemaValidator({ within: createTimeBudget() }),
-    limits: {
-      bodyBytes: config.limits.body,
-      syncCallMs: config.limits.syncCall,
-      inlineBytes: config.limits.artifactInline,
-      streamQueueBytes: config.limits.streamQueue,
-      keepAliveMs,
-      sessionIdleMs: config.limits.sessionIdle,
-      maxSessions: config.limits.sessions,
-      maxSubscriptions,
-      pollIntervalMs,
-    },
-    log: {
-      fault: (error, { peer, method }) =>
-        events.emit({ event: 'internal.error', where: `mcp ${peer} ${method ?? ''}`, error }),
-      event: (event, facts) => logger.info({ event, ...facts }, event),
-    },
-  });
-  const a2a = createA2aFace({
-    ...services,
-    organization: config.gateway.organization,
-    limits: {
-      bodyBytes: config.limits.body,
-      syncCallMs: config.limits.syncCall,
-      streamQueueBytes: config.limits.streamQueue,
-      keepAliveMs,
-      stallMs,
-    },
-    log: {
-      fault: (error, { peer, method }) =>
-        events.emit({ event: 'internal.error', where: `a2a ${peer} ${method ?? ''}`, error }),
-      event: (event, facts) => logger.info({ event, ...facts }, event),
-    },
-  });
+  const { mcp, a2a } = createFaces(config, services, { events, logger });
   const nameOf = async (peerId: string): Promise<string> => {
     const card = await a2a.card(peerId).catch(() => undefined);
     return card?.name ?? peerId;
@@ -206,6 +171,53 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       events.emit({ event: 'server.stopped', drained });
       return { drained };
     },
+  };
+}
+
+type FaceParts = Omit<
+  McpFaceOptions & A2aFaceOptions,
+  'limits' | 'log' | 'schemas' | 'organization'
+>;
+
+/** What clients see, over the same engine. */
+function createFaces(
+  config: Config,
+  services: FaceParts,
+  { events, logger }: { events: EventLog; logger: Logger },
+): { mcp: McpFace; a2a: A2aFace } {
+  const { body, syncCall, streamQueue, artifactInline, sessionIdle, sessions } = config.limits;
+  const limits = {
+    bodyBytes: body,
+    syncCallMs: syncCall,
+    streamQueueBytes: streamQueue,
+    keepAliveMs,
+  };
+  const logFor = (face: string) => ({
+    fault: (error: unknown, { peer, method = '' }: { peer: string; method?: string }) =>
+      events.emit({ event: 'internal.error', where: `${face} ${peer} ${method}`.trim(), error }),
+    event: (event: string, facts: Record<string, unknown>) =>
+      logger.info({ event, ...facts }, event),
+  });
+  return {
+    mcp: createMcpFace({
+      ...services,
+      schemas: new SchemaValidator({ within: createTimeBudget() }),
+      limits: {
+        ...limits,
+        inlineBytes: artifactInline,
+        sessionIdleMs: sessionIdle,
+        maxSessions: sessions,
+        maxSubscriptions,
+        pollIntervalMs,
+      },
+      log: logFor('mcp'),
+    }),
+    a2a: createA2aFace({
+      ...services,
+      organization: config.gateway.organization,
+      limits: { ...limits, stallMs },
+      log: logFor('a2a'),
+    }),
   };
 }
 
