@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
 
 /** A child process and everything that it has said. */
 export interface Child {
@@ -19,14 +20,16 @@ export interface Child {
 const repository = new URL('../../', import.meta.url);
 const preload = new URL('./ends-with-parent.ts', import.meta.url);
 
-/** Starts a program on this Node, in the root of the repository. */
+/** Starts a program of the repository on this Node, in the repository's root unless told otherwise. */
 export function startChild(
   program: string,
   args: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
+  cwd: string | URL = repository,
 ): Child {
-  const child = spawn(process.execPath, ['--import', preload.href, program, ...args], {
-    cwd: repository,
+  const file = fileURLToPath(new URL(program, repository));
+  const child = spawn(process.execPath, ['--import', preload.href, file, ...args], {
+    cwd,
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, NODE_OPTIONS: '', ...env },
   });
