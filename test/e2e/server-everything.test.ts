@@ -234,7 +234,9 @@ describe('the tools of server-everything, called from an A2A client', () => {
   test('trigger-elicitation-request asks with its whole form and takes the answer', async () => {
     const asked = await call('trigger-elicitation-request');
     expect(asked.status?.state).toBe(TaskState.TASK_STATE_INPUT_REQUIRED);
-    expect(textOf(asked.status?.message?.parts)).toMatch(/^Please provide inputs for/);
+    expect(textOf(asked.status?.message?.parts)).toMatch(
+      /^"everything" asks:\nPlease provide inputs for/,
+    );
     const { method, params } = question(asked).request;
     expect(method).toBe('elicitation/create');
     expect(params['requestedSchema']).toMatchObject({

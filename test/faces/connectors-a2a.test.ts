@@ -12,6 +12,8 @@ import { BAD_TASK, serveCard } from '../support/bad-peer-defaults.ts';
 import type { BadPeerScript } from '../support/bad-peer-script.ts';
 import { startGateway } from '../support/gateway.ts';
 import {
+  anyEvent,
+  chunkIn,
   cutStream,
   endStreamEarly,
   html,
@@ -36,7 +38,11 @@ afterEach(async () => {
 async function facesOf(card: string) {
   const gateway = await startGateway({ peers: [{ id: 'agent', a2a: card }] });
   open.push(gateway);
-  return { a2a: new RawA2a(gateway.a2a('agent')), mcp: new WireClient(gateway.mcp('agent')) };
+  return {
+    gateway,
+    a2a: new RawA2a(gateway.a2a('agent')),
+    mcp: new WireClient(gateway.mcp('agent')),
+  };
 }
 
 async function facesOfScript(script: BadPeerScript) {
@@ -296,5 +302,117 @@ describe('chunks of an artifact', () => {
       const got = await mcp.call(word, { message: 'now' }, text);
       expect(got['structuredContent']).toMatchObject({ text: expected });
     }
+  });
+
+  it('stay parts for A2A, as at the agent, and are one text for MCP, also after a restart', async () => {
+    const { agent, a2a, mcp, gateway } = await facesOfAgent({
+      stream: (turn) => {
+        turn.begin();
+        for (const [at, said] of ['one ', 'two ', 'three'].entries()) {
+          turn.produce(artifact('poem', [textPart(said)]), { append: at > 0, lastChunk: at === 2 });
+        }
+        turn.produce(artifact('letter', [textPart('Dear Ann,'), textPart('I am well.')]));
+        turn.complete();
+      },
+    });
+    const { id } = await a2a.task(say('stream now'));
+    const textsOf = ({ artifacts = [] }: Awaited<ReturnType<RawA2a['get']>>) =>
+      artifacts.map(({ parts }) => parts.map((part) => part.text));
+    const expected = [
+      ['one ', 'two ', 'three'],
+      ['Dear Ann,', 'I am well.'],
+    ];
+    const { tasks = [] } =
+      (await new RawA2a(`${agent.url}/a2a/jsonrpc`).rpc('ListTasks', { includeArtifacts: true }))
+        .body.result ?? {};
+    expect(tasks.map(textsOf)).toEqual([expected]);
+    for (const restarted of [false, true]) {
+      if (restarted) await gateway.restart();
+      expect(textsOf(await a2a.get(id))).toEqual(expected);
+      const got = await mcp.call('get_task', { taskId: id }, text);
+      expect(got['structuredContent']).toMatchObject({
+        text: 'one two three\n\nDear Ann,\nI am well.',
+      });
+      const { result: list } = await mcp.request('resources/list');
+      expect(list?.['resources']).toMatchObject([
+        { name: 'poem', mimeType: 'text/plain', size: 13 },
+        { name: 'letter' },
+      ]);
+      const [poem, letter] = (list?.['resources'] ?? []) as { uri: string }[];
+      const contents = async (uri = '') =>
+        (await mcp.request('resources/read', { uri })).result?.['contents'];
+      expect(await contents(poem?.uri)).toMatchObject([{ text: 'one two three' }]);
+      expect(await contents(letter?.uri)).toMatchObject([
+        { text: 'Dear Ann,' },
+        { text: 'I am well.' },
+      ]);
+    }
+  });
+
+  it('stay one text for MCP when the rest of them is read from the task after a restart', async () => {
+    const gate = Promise.withResolvers<void>();
+    const { a2a, mcp, gateway } = await facesOfAgent({
+      stream: async (turn) => {
+        const chunk = (said: string, append: boolean) =>
+          turn.produce(artifact('poem', [textPart(said)]), { append, lastChunk: false });
+        turn.begin();
+        chunk('one ', false);
+        chunk('two ', true);
+        await gate.promise;
+        chunk('three', true);
+        turn.complete();
+      },
+    });
+    const { id } = await a2a.task({
+      ...say('stream now'),
+      configuration: { returnImmediately: true },
+    });
+    await a2a.until(id, (task) => artifactText(task) === 'one two ');
+    const restarted = gateway.restart();
+    gate.resolve();
+    await restarted;
+    const done = await a2a.until(id, ({ status }) => status.state === 'TASK_STATE_COMPLETED');
+    expect(done.artifacts?.map(({ parts }) => parts.map((part) => part.text))).toEqual([
+      ['one ', 'two ', 'three'],
+    ]);
+    const got = await mcp.call('get_task', { taskId: id }, text);
+    expect(got['structuredContent']).toMatchObject({ text: 'one two three' });
+  });
+
+  it('stay one text for MCP where the agent tells the artifact again, and not where it replaces it', async () => {
+    const begun = [taskIn('WORKING'), chunkIn('one ', false), chunkIn('two ')];
+    const whole = (...texts: string[]) =>
+      anyEvent({
+        artifactUpdate: {
+          taskId: BAD_TASK.id,
+          contextId: BAD_TASK.contextId,
+          artifact: { artifactId: 'result', parts: texts.map((said) => ({ text: said })) },
+          append: false,
+          lastChunk: true,
+        },
+      });
+    for (const [told, expected] of [
+      [whole('one ', 'two ', 'three'), 'one two three'],
+      [whole('Dear Ann,', 'I am well.'), 'Dear Ann,\nI am well.'],
+    ] as const) {
+      const on = { SendStreamingMessage: stream([...begun, told, statusIn('COMPLETED')], 'end') };
+      const { mcp } = await facesOfScript({ on });
+      const got = await mcp.call('echo', { message: 'now' }, text);
+      expect(got['structuredContent']).toMatchObject({ text: expected });
+    }
+  });
+
+  it('are taken by the thousand', async () => {
+    const chunks = Array.from({ length: 10_000 }, (_, n) => chunkIn(`${n} `, n > 0, n === 9_999));
+    const events = [taskIn('WORKING'), ...chunks, statusIn('COMPLETED')];
+    const { a2a, mcp } = await facesOfScript({
+      on: { SendStreamingMessage: stream(events, 'end') },
+    });
+    const { artifacts = [] } = await a2a.task(say('go'));
+    expect(artifacts).toHaveLength(1);
+    expect(artifacts[0]?.parts).toHaveLength(10_000);
+    const got = await mcp.call('echo', { message: 'now' }, text);
+    const all = Array.from({ length: 10_000 }, (_, n) => `${n} `).join('');
+    expect(got['structuredContent']).toMatchObject({ text: all });
   });
 });

@@ -7,7 +7,7 @@ import type { Misbehaviour } from '../support/bad-peer-script.ts';
 import { startGateway } from '../support/gateway.ts';
 import { LEGACY_MCP, rpcError } from '../support/misbehaviours.ts';
 import { WireClient } from '../support/wire-client.ts';
-import { callTool, RawA2a } from './a2a-raw.ts';
+import { callTool, RawA2a, sayParts } from './a2a-raw.ts';
 import {
   answer,
   discovering,
@@ -263,6 +263,98 @@ describe('the names that the gateway makes up', () => {
       const [, second = ''] = name.split('/')[0]?.split('.') ?? [];
       expect(second).not.toMatch(/^(modelcontextprotocol|mcp)$/);
     }
+  });
+});
+
+describe('what `_meta` says of the hop to the server', () => {
+  const hop = {
+    progressToken: 'UPSTREAM',
+    'io.modelcontextprotocol/related-task': { taskId: 'UPSTREAM' },
+    'io.modelcontextprotocol/subscriptionId': 'UPSTREAM',
+    'io.modelcontextprotocol/protocolVersion': 'UPSTREAM',
+    'io.modelcontextprotocol/clientInfo': { name: 'UPSTREAM' },
+    'io.modelcontextprotocol/clientCapabilities': { UPSTREAM: {} },
+  };
+  const kept = { 'example.org/page': 3 };
+  const ask = {
+    method: 'elicitation/create',
+    params: {
+      message: 'Which?',
+      requestedSchema: { type: 'object', properties: { which: { type: 'string' } } },
+      _meta: { ...hop, ...kept },
+    },
+  };
+  const serverInfo = { name: 'far', version: '1' };
+  const on = {
+    'tools/call': answer(({ body }) =>
+      paramsOf({ body })['inputResponses'] === undefined
+        ? { resultType: 'input_required', inputRequests: { q: ask }, requestState: 's' }
+        : {
+            content: [{ type: 'text', text: 'done', _meta: { ...hop, ...kept } }],
+            _meta: { ...hop, ...kept, 'io.modelcontextprotocol/serverInfo': serverInfo },
+          },
+    ),
+  };
+
+  it('does not reach A2A callers; the rest does', async () => {
+    const { a2a } = await scripted(on, opened);
+    const asked = await a2a.task(callTool('work', { text: 'a' }));
+    expect(asked.status.message?.parts.at(-1)?.data).toEqual({
+      key: 'q',
+      request: { method: ask.method, params: { ...ask.params, _meta: kept } },
+    });
+    const reply = { key: 'q', response: { action: 'accept', content: { which: 'this' } } };
+    const done = await a2a.task(sayParts([{ data: reply }], { taskId: asked.id }));
+    expect(done.artifacts).toMatchObject([
+      {
+        parts: [{ text: 'done', metadata: { 'isthmus/meta': kept } }],
+        metadata: {
+          'isthmus/meta': { ...kept, 'io.modelcontextprotocol/serverInfo': serverInfo },
+        },
+      },
+    ]);
+    expect(JSON.stringify([asked, done])).not.toContain('UPSTREAM');
+  });
+
+  it('does not reach the MCP client that is asked', async () => {
+    const { mcp } = await scripted(on, opened);
+    const capabilities = { elicitation: { form: {} } };
+    const asked = await mcp.call('work', { text: 'a' }, { capabilities });
+    const requests = Object.values(asked['inputRequests'] as Record<string, object>);
+    expect(requests).toMatchObject([{ method: ask.method, params: { _meta: kept } }]);
+    expect(JSON.stringify(asked)).not.toContain('UPSTREAM');
+  });
+});
+
+describe('an answer under a key that no open question has', () => {
+  it('is refused by that key, and the question stays open', async () => {
+    const question = (message: string) => ({
+      method: 'elicitation/create',
+      params: { message, requestedSchema: { type: 'object', properties: {} } },
+    });
+    const inputRequests = { q1: question('Which?'), q2: question('How many?') };
+    const on = {
+      'tools/call': answer(() => ({ resultType: 'input_required', inputRequests })),
+    };
+    const { a2a, peer } = await scripted(on, opened);
+    const { id } = await a2a.task(callTool('work', { text: 'a' }));
+    const response = { action: 'accept', content: {} };
+    const told = async (...data: { key?: string; response: typeof response }[]) => {
+      const parts = data.map((one) => ({ data: one }));
+      const { status } = await a2a.task(sayParts(parts, { taskId: id }));
+      expect(status.state).toBe('TASK_STATE_INPUT_REQUIRED');
+      return status.message?.parts[0]?.text;
+    };
+    expect(await told({ key: 'x', response })).toBe(
+      'There is no open question "x". Still waiting for an answer to: "Which?", "How many?".',
+    );
+    expect(await told({ response })).toBe(
+      'An answer needs the "key" of its question. Still waiting for an answer to: "Which?", "How many?".',
+    );
+    expect(await told({ key: 'q1', response }, { key: 'y', response })).toBe(
+      'There is no open question "y". Still waiting for an answer to: "How many?".',
+    );
+    expect(peer.requestsOf('tools/call')).toHaveLength(1);
   });
 });
 

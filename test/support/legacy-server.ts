@@ -11,7 +11,7 @@ import {
   SubscribeRequestSchema,
   UnsubscribeRequestSchema,
 } from '@modelcontextprotocol/sdk/types.js';
-import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js';
+import type { JSONRPCMessage, LoggingLevel } from '@modelcontextprotocol/sdk/types.js';
 import { CallLedger, isRecord } from './call-ledger.ts';
 import { FaultQueue } from './http-faults.ts';
 import type { HttpFault } from './http-faults.ts';
@@ -36,6 +36,8 @@ export interface LegacyServer {
   triggerPromptChange(name: string): void;
   /** Adds or changes a text resource; sessions that subscribed to it are told. */
   triggerResourceChange(uri: string, text: string): void;
+  /** Logs one line in every session, on its standalone stream. */
+  triggerLog(level: LoggingLevel, data: string): void;
   /** Says in every session that a URL elicitation is over. */
   completeElicitation(elicitationId: string): Promise<void>;
   /** Queues a misbehaviour at the HTTP level. */
@@ -74,6 +76,7 @@ export async function startLegacyServer(
     triggerToolChange: (name) => sessions.toggleTool(name),
     triggerPromptChange: (name) => sessions.togglePrompt(name),
     triggerResourceChange: (uri, text) => sessions.changeNote(uri, text),
+    triggerLog: (level, data) => sessions.log(level, data),
     completeElicitation: async (elicitationId) => {
       for (const { server } of sessions.all.values()) {
         await server.server.createElicitationCompletionNotifier(elicitationId)();
@@ -142,6 +145,12 @@ class LegacySessions {
       // A session whose stream is gone has nobody to tell.
       if (subscribed.has(uri)) server.server.sendResourceUpdated({ uri }).catch(() => undefined);
       if (isNew) server.sendResourceListChanged();
+    }
+  }
+
+  log(level: LoggingLevel, data: string): void {
+    for (const [id, { server }] of this.all) {
+      void server.sendLoggingMessage({ level, data }, id).catch(() => undefined);
     }
   }
 

@@ -213,9 +213,14 @@ const ownTools: Record<string, TaskTool> = {
   },
   expiring_job: {
     description: 'Never ends by itself; expires',
-    input: z.object({ ttlMs: z.number().int(), afterExpiry: z.enum(['failed', 'gone']), key }),
+    input: z.object({
+      ttlMs: z.number().int(),
+      afterExpiry: z.enum(['failed', 'gone']),
+      pollIntervalMs: z.number().int().optional(),
+      key,
+    }),
     task: 'required',
-    options: ({ ttlMs, afterExpiry }) => ({ ttlMs, afterExpiry }),
+    options: ({ ttlMs, afterExpiry, pollIntervalMs }) => ({ ttlMs, afterExpiry, pollIntervalMs }),
     run: (_args, work) => delay(600_000, said('unreachable'), { signal: work.signal }),
   },
   hanging_job: {

@@ -167,13 +167,23 @@ function* notified(
 
 /** Knows whether a turn takes so long that its caller wants to hear that it runs. */
 class SlowCall {
-  readonly #over = Promise.withResolvers<boolean>();
-  readonly #timer = setTimeout(() => this.#over.resolve(true), announceAfterMs);
+  readonly #timer = setTimeout(() => this.#expire(), announceAfterMs);
+  #isOver = false;
+  #tell: ((over: boolean) => void) | undefined;
 
   /** Whether the time is over before the next message comes. */
-  async before(pending: Promise<unknown>): Promise<boolean> {
-    const came = (): boolean => false;
-    return Promise.race([pending.then(came, came), this.#over.promise]);
+  before(pending: Promise<unknown>): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.#tell = resolve;
+      const came = (): void => resolve(false);
+      pending.then(came, came);
+      if (this.#isOver) resolve(true);
+    });
+  }
+
+  #expire(): void {
+    this.#isOver = true;
+    this.#tell?.(true);
   }
 
   stop(): void {

@@ -36,7 +36,8 @@ const cancelableMs = 60_000;
 
 /** The open calls of one peer, by call id. */
 export class HeldCalls {
-  readonly #calls = new Map<string, HeldCall>();
+  /** No Map: its tables would keep what was in them from an early collection (see `Roster`). */
+  readonly #calls = Object.create(null) as Record<string, HeldCall>;
 
   add(callId: string, conversation: Conversation, progressTokens: readonly string[]): HeldCall {
     const call: HeldCall = {
@@ -47,17 +48,17 @@ export class HeldCalls {
       canceled: false,
       left: false,
     };
-    this.#calls.set(callId, call);
+    this.#calls[callId] = call;
     return call;
   }
 
   get(callId: string | undefined): HeldCall | undefined {
-    return callId === undefined ? undefined : this.#calls.get(callId);
+    return callId === undefined ? undefined : this.#calls[callId];
   }
 
   /** The server waits for an answer. It is not kept waiting for ever. */
   hold(callId: string): void {
-    const call = this.#calls.get(callId);
+    const call = this.#calls[callId];
     if (call === undefined) return;
     call.conversation.held = true;
     clearTimeout(call.expiry);
@@ -70,22 +71,24 @@ export class HeldCalls {
 
   /** The call has ended: nothing of it is kept. */
   remove(callId: string): void {
-    clearTimeout(this.#calls.get(callId)?.expiry);
-    this.#calls.get(callId)?.conversation.release();
-    this.#calls.delete(callId);
+    const call = this.#calls[callId];
+    if (call === undefined) return;
+    clearTimeout(call.expiry);
+    call.conversation.release();
+    delete this.#calls[callId];
   }
 
   /** Nobody reads the call any more, but the server may still work on it. */
   leave(callId: string): void {
-    const call = this.#calls.get(callId);
+    const call = this.#calls[callId];
     if (call === undefined) return;
     call.left = true;
     call.conversation.release();
-    setTimeout(() => this.#calls.delete(callId), cancelableMs).unref();
+    setTimeout(() => delete this.#calls[callId], cancelableMs).unref();
   }
 
   /** Ends every call: the process stops. */
   close(): void {
-    for (const callId of this.#calls.keys()) this.remove(callId);
+    for (const callId of Object.keys(this.#calls)) this.remove(callId);
   }
 }

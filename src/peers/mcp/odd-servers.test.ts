@@ -373,7 +373,9 @@ describe('an odd legacy server', () => {
     const url = await legacy({
       'tools/call': (rpc, _req, res) => {
         res.writeHead(200, { 'content-type': 'text/event-stream' });
-        res.write(event({ method: 'notifications/progress', params: { progress: 1 } }));
+        const { progressToken } = rpc.params['_meta'] as JsonObject;
+        const params = { progressToken: progressToken ?? null, progress: 1 };
+        res.write(event({ method: 'notifications/progress', params }));
         res.on('close', () => {
           closed = true;
         });

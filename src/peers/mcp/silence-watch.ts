@@ -29,13 +29,14 @@ export class SilenceWatch {
 
   /** Restarts the clock: the peer gave a sign of life, or it is its turn now. */
   alive(): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#expired(), this.#options.silenceMs);
+    if (this.#timer !== undefined) this.#timer.refresh();
+    else this.#timer = setTimeout(() => this.#expired(), this.#options.silenceMs);
   }
 
   /** Stops the clock while nobody waits for the peer. */
   pause(): void {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   /** The silence that ended the request, if that was it. */
@@ -50,7 +51,7 @@ export class SilenceWatch {
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
+    this.pause();
     this.#options.signal.removeEventListener('abort', this.#forward);
   }
 }

@@ -131,6 +131,31 @@ describe('a call that becomes a task', () => {
     expect(turn.text).toContain('expired');
   });
 
+  it('is noticed to be gone at its own pace, although its subscription is silent', async () => {
+    const { turn, done } = await started('hanging_job');
+    await expect.poll(() => server.listenerCount()).toBe(1);
+    const [taskId] = server.tasks.ids();
+    server.tasks.forget(taskId ?? '');
+    const since = Date.now();
+    await done;
+    expect(Date.now() - since).toBeLessThan(4000);
+    expect(turn.last.state).toBe('TASK_STATE_FAILED');
+    expect(turn.text).toContain('no longer known');
+  });
+
+  it('is looked at when its time is over, however slow the server wants to be polled', async () => {
+    const { done } = await started('expiring_job', {
+      ttlMs: 1500,
+      afterExpiry: 'gone',
+      pollIntervalMs: 60_000,
+    });
+    const since = Date.now();
+    const turn = await done;
+    expect(Date.now() - since).toBeLessThan(6000);
+    expect(turn.last.state).toBe('TASK_STATE_FAILED');
+    expect(turn.text).toContain('expired');
+  });
+
   it('is a protocol fault when its status does not exist', () => {
     expect(() => readTask('tools', { taskId: 't', status: 'sleeping' })).toThrow(
       expect.objectContaining({ code: 'peer-protocol' }),
