@@ -10,6 +10,7 @@ import { createContexts } from '../engine/contexts.ts';
 import type { AgentCard } from '../model/a2a.ts';
 import type { Clock, MintId } from '../model/ids.ts';
 import type { Principal } from '../model/principal.ts';
+import { Roster } from '../model/roster.ts';
 import type { PeerRegistry } from '../ports/peer.ts';
 import type { Seal } from '../ports/seal.ts';
 import type { TaskService } from '../ports/tasks.ts';
@@ -84,7 +85,7 @@ export function createA2aFace(options: A2aFaceOptions): A2aFace {
   const jsonRpc = new JsonRpcEndpoint({ requestHandler, bodyBytes, onInternalError });
   const rest = createRestRoutes({ requestHandler, bodyBytes, onInternalError });
   const cards = new CardEndpoint({ peers, publicUrl, organization, log });
-  const open = new Set<Call>();
+  const open = new Roster<Call>();
 
   const serve = async (
     { req, res }: { req: IncomingMessage; res: ServerResponse },
@@ -104,13 +105,13 @@ export function createA2aFace(options: A2aFaceOptions): A2aFace {
       ...(trace && { trace }),
       onStalled: (queuedBytes) => log.event('a2a.reader_stalled', { peer: peerId, queuedBytes }),
     });
-    open.add(call);
+    const seat = open.add(call);
     try {
       if (path !== '' && path !== '/') await rest({ req, res, path, query }, call);
       else if (req.method === 'POST') await jsonRpc.handle({ req, res, query }, call);
       else notAllowed(res, 'POST');
     } finally {
-      open.delete(call);
+      open.remove(seat);
     }
   };
 
@@ -131,10 +132,10 @@ export function createA2aFace(options: A2aFaceOptions): A2aFace {
     },
     card: (peerId) => cards.card(peerId),
     endStreams: () => {
-      for (const call of open) call.stopStream();
+      for (const call of open.members()) call.stopStream();
     },
     close: () => {
-      for (const call of open) call.stop();
+      for (const call of open.members()) call.stop();
     },
   };
 }

@@ -23,7 +23,6 @@ import type {
 } from '../ports/tasks.ts';
 import type { GrowingArtifacts } from '../translate/artifacts.ts';
 import { fold } from './fold.ts';
-import type { Driving } from './task-driver.ts';
 import { Wake } from './wake.ts';
 
 /** What the engine must remember of a task beside the A2A object. Stored as JSON. */
@@ -61,6 +60,12 @@ export interface TaskSurroundings {
   onState(task: LiveTask, before: TaskState | undefined, after: TaskState): void;
   /** Another runner has taken the row, or the store failed: stop driving. */
   onLost(task: LiveTask, error: unknown): void;
+}
+
+/** A task that is driven, and the end of reading for it. */
+export interface Driving {
+  readonly live: LiveTask;
+  readonly done: Promise<void>;
 }
 
 /** Where a task stands in the store: not there, on its way, or there. */

@@ -8,7 +8,7 @@ import { Roster } from '../model/roster.ts';
 import type { Peer, PeerContext, PeerEvent } from '../ports/peer.ts';
 import type { Contexts } from './contexts.ts';
 import { failureText, isRefusal } from './failure.ts';
-import type { LiveTask } from './live-task.ts';
+import type { Driving, LiveTask } from './live-task.ts';
 import { Runner } from './runner.ts';
 import type { TaskCache } from './task-cache.ts';
 import type { TaskLog } from './task-log.ts';
@@ -29,12 +29,6 @@ export interface DriverTools {
 const cancelPatienceMs = 30_000;
 
 const stopPatienceMs = 1000;
-
-/** A task, and the end of reading for it. */
-export interface Driving {
-  readonly live: LiveTask;
-  readonly done: Promise<void>;
-}
 
 /** See the file comment. */
 export class TaskDriver {

@@ -59,7 +59,7 @@ export class Arrival implements Dispatcher.DispatchHandler {
     if (this.#state === 'failed') controller.abort(asError(this.#error));
   }
 
-  onResponseStart(_c: Dispatcher.DispatchController, status: number, headers: Headers): void {
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Headers): void {
     if (status < 200) return;
     this.status = status;
     this.headers = headers;
@@ -67,6 +67,7 @@ export class Arrival implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, bytes: Buffer): void {
+    if (this.#state !== 'open') return;
     if (this.#sink !== undefined) {
       this.#sink.chunk(bytes);
       return;
@@ -80,7 +81,7 @@ export class Arrival implements Dispatcher.DispatchHandler {
     this.#finish('ended', undefined);
   }
 
-  onResponseError(_c: Dispatcher.DispatchController, error: Error): void {
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
     this.#finish('failed', error);
   }
 
@@ -104,9 +105,15 @@ export class Arrival implements Dispatcher.DispatchHandler {
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#sink = sink;
-    for (const bytes of waiting) sink.chunk(bytes);
+    if (this.#state === 'failed') {
+      sink.fail(this.#error);
+      return;
+    }
+    for (const bytes of waiting) {
+      sink.chunk(bytes);
+      if (this.#hasFailed()) return;
+    }
     if (this.#state === 'ended') sink.end();
-    else if (this.#state === 'failed') sink.fail(this.#error);
     else if (this.#waitingBytes > waitingBytes) this.#controller?.resume();
   }
 
@@ -129,6 +136,10 @@ export class Arrival implements Dispatcher.DispatchHandler {
       end: done,
       fail: done,
     });
+  }
+
+  #hasFailed(): boolean {
+    return this.#state === 'failed';
   }
 
   #finish(state: 'ended' | 'failed', error: unknown): void {

@@ -28,13 +28,18 @@ export function readBody(arrival: Arrival, limits: BodyLimits): Promise<Buffer> 
   return new Promise<Buffer>((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
-    let watchdog: NodeJS.Timeout | undefined;
+    const watchdog = startWatchdog(arrival, limits.idleTimeoutMs);
     arrival.flowTo({
       chunk: (chunk) => {
         watchdog?.refresh();
         size += chunk.length;
-        if (size > limits.maxBytes) arrival.abort(tooLarge(limits.maxBytes));
-        else chunks.push(chunk);
+        if (size <= limits.maxBytes) chunks.push(chunk);
+        else {
+          const error = tooLarge(limits.maxBytes);
+          // Here too: what has come to its end already cannot be aborted.
+          reject(error);
+          arrival.abort(error);
+        }
       },
       end: () => {
         clearTimeout(watchdog);
@@ -46,7 +51,6 @@ export function readBody(arrival: Arrival, limits: BodyLimits): Promise<Buffer> 
         reject(asError(error));
       },
     });
-    watchdog = startWatchdog(arrival, limits.idleTimeoutMs);
   });
 }
 
@@ -60,7 +64,7 @@ export interface StreamedReply {
 /** The reply as a stream that fails when it breaks the limits; closing it closes the connection. */
 export function limitBody(arrival: Arrival, limits: BodyLimits, reply: StreamedReply): Readable {
   const count = reply.events ? eventSizeCounter() : totalSizeCounter();
-  let watchdog: NodeJS.Timeout | undefined;
+  const watchdog = startWatchdog(arrival, limits.idleTimeoutMs);
   const limited = new Readable({
     read: () => arrival.resume(),
     destroy(error, done) {
@@ -82,7 +86,6 @@ export function limitBody(arrival: Arrival, limits: BodyLimits, reply: StreamedR
     },
     fail: (error) => limited.destroy(asError(reply.failure(error))),
   });
-  watchdog = startWatchdog(arrival, limits.idleTimeoutMs);
   return limited;
 }
 

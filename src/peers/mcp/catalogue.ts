@@ -231,7 +231,7 @@ class Lists {
       facts.ttlMs = Math.min(before?.ttlMs ?? given, given);
       this.ttlMs = Math.min(this.ttlMs ?? given, given);
     }
-    if (isObject(_meta)) facts._meta = { ...before?._meta, ...(_meta as JsonObject) };
+    if (isObject(_meta)) facts._meta = { ...before?._meta, ..._meta };
     this.facts.set(list, facts);
   }
 }

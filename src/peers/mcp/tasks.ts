@@ -39,7 +39,9 @@ export function readTask(peerId: string, json: JsonObject, expectedId?: string):
   }
   const pollInterval = json['pollIntervalMs'] ?? json['pollInterval'];
   const ttl = json['ttlMs'] ?? json['ttl'];
-  const expiresAt = Date.parse(String(json['createdAt'])) + (typeof ttl === 'number' ? ttl : NaN);
+  const { createdAt } = json;
+  const born = typeof createdAt === 'string' ? Date.parse(createdAt) : NaN;
+  const expiresAt = born + (typeof ttl === 'number' ? ttl : NaN);
   return {
     taskId,
     status: status as McpTaskStatus,
