@@ -16,7 +16,7 @@ import { createMintId, pooledRandomBytes, type MintId, type RandomBytes } from '
 import { anonymous } from './model/principal.ts';
 import { createEventLog, type EventLog } from './observe/events.ts';
 import type { Logger } from './observe/log.ts';
-import { createMetrics } from './observe/metrics.ts';
+import { createMetrics, type Metrics } from './observe/metrics.ts';
 import { currentTrace, traceFields, traceFrom, runWithTrace } from './observe/trace.ts';
 import { createA2aPeer } from './peers/a2a/a2a-peer.ts';
 import type { EgressRefusedError } from './peers/egress/refused.ts';
@@ -120,7 +120,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   const publicUrl = config.gateway.publicUrl ?? listener.url;
   const trace = (req: IncomingMessage) => traceFields(currentTrace() ?? requestTrace(req, random));
   const services = { tasks, peers, publicUrl, seal, clock, mintId, trace };
-  const { mcp, a2a } = createFaces(config, services, { events, logger });
+  const { mcp, a2a } = createFaces(config, services, { events, logger, metrics });
   const nameOf = async (peerId: string): Promise<string> => {
     const card = await a2a.card(peerId).catch(() => undefined);
     return card?.name ?? peerId;
@@ -183,7 +183,7 @@ type FaceParts = Omit<
 function createFaces(
   config: Config,
   services: FaceParts,
-  { events, logger }: { events: EventLog; logger: Logger },
+  { events, logger, metrics }: { events: EventLog; logger: Logger; metrics: Metrics },
 ): { mcp: McpFace; a2a: A2aFace } {
   const { body, syncCall, streamQueue, artifactInline, sessionIdle, sessions } = config.limits;
   const limits = {
@@ -192,7 +192,9 @@ function createFaces(
     streamQueueBytes: streamQueue,
     keepAliveMs,
   };
-  const logFor = (face: string) => ({
+  const logFor = (face: 'mcp' | 'a2a') => ({
+    streamOpened: () => metrics.streamOpened(face),
+    readerStalled: (queued: number) => events.emit({ event: 'stream.closed_slow', face, queued }),
     fault: (error: unknown, { peer, method = '' }: { peer: string; method?: string }) =>
       events.emit({ event: 'internal.error', where: `${face} ${peer} ${method}`.trim(), error }),
     event: (event: string, facts: Record<string, unknown>) =>

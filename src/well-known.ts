@@ -25,7 +25,7 @@ export async function writeWellKnown(
     organization,
     publicUrl = `http://${listen.host}:${listen.port}`,
   } = config.gateway;
-  const log = { fault: () => {}, event: () => {} };
+  const log = { event: () => {} };
   const cards = new CardEndpoint({ peers, publicUrl, organization, log });
   const written: WrittenDocument[] = [];
   for (const { id } of config.peers) {

@@ -27,6 +27,8 @@ export interface CallOptions {
   trace?: { traceparent: string; tracestate?: string };
   limits: StreamLimits;
   onStalled: (queuedBytes: number) => void;
+  /** Hears of a stream that opens; returns what is called when it ends. */
+  onStream?: () => () => void;
 }
 
 /** See the file comment. */
@@ -39,6 +41,7 @@ export class Call {
   readonly #res: ServerResponse;
   readonly #limits: StreamLimits;
   readonly #onStalled: (queuedBytes: number) => void;
+  readonly #onStream: () => () => void;
   readonly #ended = new AbortController();
   #streams = false;
   #gone = false;
@@ -50,6 +53,7 @@ export class Call {
     this.trace = options.trace;
     this.#limits = options.limits;
     this.#onStalled = options.onStalled;
+    this.#onStream = options.onStream ?? (() => () => {});
     res.once('close', () => {
       if (res.writableFinished) return;
       this.#gone = true;
@@ -85,6 +89,7 @@ export class Call {
   /** Keeps a stream alive with comments until it ends. Returns the way to stop. */
   keepAlive(): () => void {
     this.#streams = true;
+    const streamEnded = this.#onStream();
     const res = this.#res;
     const timer = setInterval(() => {
       if (res.headersSent && !res.writableEnded && res.writableLength === 0) {
@@ -92,7 +97,10 @@ export class Call {
       }
     }, this.#limits.keepAliveMs);
     timer.unref();
-    return () => clearInterval(timer);
+    return () => {
+      clearInterval(timer);
+      streamEnded();
+    };
   }
 
   /**

@@ -22,7 +22,7 @@ export interface CardOptions {
   peers: PeerRegistry;
   publicUrl: string;
   organization: Organization;
-  log: A2aFaceLog;
+  log: Pick<A2aFaceLog, 'event'>;
 }
 
 /** A card as it is sent. */

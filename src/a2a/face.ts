@@ -103,7 +103,8 @@ export function createA2aFace(options: A2aFaceOptions): A2aFace {
       peerId,
       limits,
       ...(trace && { trace }),
-      onStalled: (queuedBytes) => log.event('a2a.reader_stalled', { peer: peerId, queuedBytes }),
+      onStalled: (queuedBytes) => log.readerStalled(queuedBytes),
+      onStream: () => log.streamOpened(),
     });
     const seat = open.add(call);
     try {

@@ -8,10 +8,8 @@ import { isInterrupted, isTerminal } from '../model/a2a.ts';
 import { GatewayError } from '../model/errors.ts';
 import type { Clock } from '../model/ids.ts';
 import type { JsonObject } from '../model/json.ts';
-import type { ClientFeatures, RpcOutcome } from '../model/mcp.ts';
-import type { OwnerKey, Principal } from '../model/principal.ts';
+import type { OwnerKey } from '../model/principal.ts';
 import type { Seat } from '../model/roster.ts';
-import type { OpenQuestion, Sending } from '../ports/peer.ts';
 import type { TaskProgress, TaskRow, TaskStore } from '../ports/task-store.ts';
 import type {
   LiveSignal,
@@ -23,25 +21,8 @@ import type {
 } from '../ports/tasks.ts';
 import type { GrowingArtifacts } from '../translate/artifacts.ts';
 import { fold } from './fold.ts';
+import type { TaskFacts } from './task-facts.ts';
 import { Wake } from './wake.ts';
-
-/** What the engine must remember of a task beside the A2A object. Stored as JSON. */
-export interface TaskFacts {
-  principal: Principal;
-  questions: OpenQuestion[];
-  usedKeys: string[];
-  /** Ids of artifacts that grew by `append`. */
-  chunked?: string[];
-  /** A send whose outcome is not known yet. */
-  sending?: Sending;
-  outcome?: RpcOutcome;
-  call?: { name: string; arguments: JsonObject };
-  features?: ClientFeatures;
-  extensions?: readonly string[];
-  meta?: JsonObject;
-  /** The caller wants this work to stop; the peer may not have heard of it yet. */
-  cancelRequested?: boolean;
-}
 
 /** What a live task needs from its surroundings. */
 export interface TaskSurroundings {

@@ -2,13 +2,12 @@
  * The task engine: starts work at peers, promises it, lets callers follow, answer and cancel it,
  * and picks it up again after a restart. One runner per task.
  */
-import { isInterrupted, isTerminal, type Message, type TaskState } from '../model/a2a.ts';
+import { isInterrupted, isTerminal, type TaskState } from '../model/a2a.ts';
 import { GatewayError } from '../model/errors.ts';
 import { isoTime, type Clock, type MintId } from '../model/ids.ts';
 import { ownerKey, type OwnerKey, type Principal } from '../model/principal.ts';
 import type { EventLog } from '../observe/events.ts';
 import type {
-  OpenQuestion,
   Peer,
   PeerContext,
   PeerEvent,
@@ -27,8 +26,9 @@ import type {
   TaskService,
   TaskView,
 } from '../ports/tasks.ts';
-import { peerMessageFrom, responsesFromMessage } from '../translate/questions.ts';
+import { peerMessageFrom } from '../translate/questions.ts';
 import { createContexts, type Contexts } from './contexts.ts';
+import { answeredKeys, checkFollowUp, words } from './follow-up.ts';
 import { recoverTasks, sweepTasks, type HousekeepingTools } from './housekeeping.ts';
 import { LiveTask, type TaskSurroundings } from './live-task.ts';
 import { renewKeys } from './questions.ts';
@@ -394,43 +394,6 @@ export class TaskEngine implements TaskService {
     if (count > 0) this.#waiting.set(owner, count);
     else this.#waiting.delete(owner);
   }
-}
-
-function checkFollowUp(live: LiveTask, peer: Peer, message: Message): void {
-  if (isTerminal(live.state)) {
-    throw new GatewayError(
-      'task-finished',
-      `The task is ${words(live.state)} and takes no more messages. Start a new one and name this one in referenceTaskIds.`,
-    );
-  }
-  const { contextId } = message;
-  if (contextId !== undefined && contextId !== '' && contextId !== live.contextId) {
-    throw new GatewayError(
-      'context-invalid',
-      "The task belongs to another context. Leave contextId out, or use the task's own.",
-      { facts: { field: 'contextId' } },
-    );
-  }
-  if (peer.protocol === 'mcp' && !isInterrupted(live.state)) {
-    throw new GatewayError(
-      'unsupported',
-      'The task is at work and takes no message now. Wait until it asks for input.',
-    );
-  }
-}
-
-/** The keys that a message answers. What cannot be read as an answer is for the peer to judge. */
-function answeredKeys(message: Message, open: OpenQuestion[]): string[] {
-  try {
-    return Object.keys(responsesFromMessage(message, open).responses);
-  } catch (error) {
-    if (error instanceof GatewayError) return [];
-    throw error;
-  }
-}
-
-function words(state: TaskState): string {
-  return state.slice('TASK_STATE_'.length).toLowerCase().replace('_', ' ');
 }
 
 /** The named members that are present. */

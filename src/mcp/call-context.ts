@@ -31,7 +31,11 @@ export interface McpFaceLimits {
 export interface McpFaceLog {
   /** Something that nobody foresaw; one line with its cause. */
   fault(error: unknown, facts: { peer: string; method?: string }): void;
-  /** A fact of business: a session opened, a reader was cut off … */
+  /** A stream was opened; the result is called once when it has ended. */
+  streamOpened(): () => void;
+  /** A reader took nothing for too long, or let too much pile up, and was disconnected. */
+  readerStalled(queuedBytes: number): void;
+  /** A fact of business: a session opened or ended. */
   event(name: string, facts: JsonObject): void;
 }
 

@@ -6,24 +6,46 @@
  */
 import type { ServerResponse } from 'node:http';
 import type { JsonObject } from '../model/json.ts';
+import type { FaceServices } from './call-context.ts';
 
 /** How a stream behaves. */
 export interface EventStreamOptions {
   /** Bytes that may wait for the reader. */
   queueBytes: number;
   keepAliveMs: number;
+  /** Hears of the stream; returns what is called when it has ended. */
+  opened?: () => () => void;
+  /** Hears that the reader let too much pile up. */
+  stalled?: (queuedBytes: number) => void;
   headers?: Record<string, string>;
+}
+
+/** How the streams of a face behave. */
+export function streamOptions({
+  limits,
+  log,
+}: Pick<FaceServices, 'limits' | 'log'>): EventStreamOptions {
+  const { streamQueueBytes: queueBytes, keepAliveMs } = limits;
+  return {
+    queueBytes,
+    keepAliveMs,
+    opened: () => log.streamOpened(),
+    stalled: (queuedBytes) => log.readerStalled(queuedBytes),
+  };
 }
 
 /** Writes events to one response. */
 export class EventStream {
   readonly #res: ServerResponse;
   readonly #queueBytes: number;
+  readonly #stalled: ((queuedBytes: number) => void) | undefined;
   readonly #keepAlive: NodeJS.Timeout;
 
   constructor(res: ServerResponse, options: EventStreamOptions) {
     this.#res = res;
     this.#queueBytes = options.queueBytes;
+    this.#stalled = options.stalled;
+    const ended = options.opened?.();
     res.writeHead(200, {
       'content-type': 'text/event-stream',
       'cache-control': 'no-cache, no-transform',
@@ -33,7 +55,10 @@ export class EventStream {
     res.flushHeaders();
     this.#keepAlive = setInterval(() => this.#write(': keep-alive\n\n'), options.keepAliveMs);
     this.#keepAlive.unref();
-    res.once('close', () => clearInterval(this.#keepAlive));
+    res.once('close', () => {
+      clearInterval(this.#keepAlive);
+      ended?.();
+    });
   }
 
   /** Whether the reader is still there. */
@@ -68,6 +93,7 @@ export class EventStream {
   #write(text: string): void {
     if (!this.open) return;
     if (this.#res.writableLength > this.#queueBytes) {
+      this.#stalled?.(this.#res.writableLength);
       this.#res.destroy();
       return;
     }

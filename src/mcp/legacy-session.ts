@@ -12,7 +12,7 @@ import type { InputRequest } from '../model/mcp.ts';
 import type { OwnerKey, Principal } from '../model/principal.ts';
 import type { Peer } from '../ports/peer.ts';
 import type { CourseServices } from './call-course.ts';
-import { EventStream } from './event-stream.ts';
+import { EventStream, streamOptions } from './event-stream.ts';
 import { LegacyStream, parseEventId } from './legacy-stream.ts';
 import { outgoing } from './rpc.ts';
 import type { RpcId } from './rpc.ts';
@@ -41,7 +41,7 @@ const finishedStreams = 16;
 export class LegacySession {
   readonly facts: SessionFacts;
   readonly standalone: LegacyStream;
-  readonly #services: Pick<CourseServices, 'limits' | 'clock' | 'mintId'>;
+  readonly #services: Pick<CourseServices, 'limits' | 'log' | 'clock' | 'mintId'>;
   readonly #streams = new Map<string, LegacyStream>();
   readonly #running = new Map<RpcId, AbortController>();
   readonly #waiting = new Map<string, Waiting>();
@@ -49,7 +49,10 @@ export class LegacySession {
   #asked = 0;
   #usedAt: number;
 
-  constructor(facts: SessionFacts, services: Pick<CourseServices, 'limits' | 'clock' | 'mintId'>) {
+  constructor(
+    facts: SessionFacts,
+    services: Pick<CourseServices, 'limits' | 'log' | 'clock' | 'mintId'>,
+  ) {
     this.facts = facts;
     this.#services = services;
     this.#usedAt = services.clock();
@@ -148,9 +151,8 @@ export class LegacySession {
 
   /** A connection that writes events. */
   reader(res: ServerResponse): EventStream {
-    const { streamQueueBytes, keepAliveMs } = this.#services.limits;
     const headers = { 'mcp-session-id': this.facts.id };
-    return new EventStream(res, { queueBytes: streamQueueBytes, keepAliveMs, headers });
+    return new EventStream(res, { ...streamOptions(this.#services), headers });
   }
 
   /** The gateway stops: nothing new is told, but requests that run keep their streams. */

@@ -21,7 +21,7 @@ import { dispatch, dispatchFault, paramsOf } from './dispatcher.ts';
 import type { Answer } from './dispatcher.ts';
 import { fault, rpcCode } from './errors.ts';
 import type { Fault } from './errors.ts';
-import { EventStream } from './event-stream.ts';
+import { EventStream, streamOptions, type EventStreamOptions } from './event-stream.ts';
 import { nameHeaderFault } from './name-header.ts';
 import type { Revision } from './revisions.ts';
 import { supportedRevisions } from './revisions.ts';
@@ -120,19 +120,19 @@ export function traceOf(meta: JsonObject): Trace | undefined {
 export class ModernExchange {
   readonly #res: ServerResponse;
   readonly #id: RpcId;
-  readonly #options: { queueBytes: number; keepAliveMs: number };
+  readonly #options: EventStreamOptions;
   readonly #mayStream: boolean;
   readonly #aborted = new AbortController();
   #stream: EventStream | undefined;
   #upgrade: NodeJS.Timeout | undefined;
   #done = false;
 
-  constructor(request: ModernRequest, services: Pick<ModernServices, 'limits'>) {
+  constructor(request: ModernRequest, services: Pick<ModernServices, 'limits' | 'log'>) {
     const { req, res, message } = request;
-    const { streamQueueBytes, keepAliveMs } = services.limits;
+    const { keepAliveMs } = services.limits;
     this.#res = res;
     this.#id = message.id;
-    this.#options = { queueBytes: streamQueueBytes, keepAliveMs };
+    this.#options = streamOptions(services);
     this.#mayStream = accepts(req, 'text/event-stream');
     res.once('close', () => {
       clearTimeout(this.#upgrade);
