@@ -41,7 +41,10 @@ export function cardOfAgent(card: AgentCard, place: CardPlace): AgentCard {
     ...(provider && { provider }),
     version: version || '1.0.0',
     ...(documentationUrl && { documentationUrl }),
-    capabilities: capabilitiesWith(card.capabilities.extensions ?? []),
+    capabilities: {
+      ...capabilitiesWith(card.capabilities.extensions ?? []),
+      extendedAgentCard: card.capabilities.extendedAgentCard === true,
+    },
     defaultInputModes: orElse(card.defaultInputModes, ['text/plain']),
     defaultOutputModes: orElse(card.defaultOutputModes, ['text/plain']),
     skills: orElse(card.skills, [
@@ -94,7 +97,7 @@ export function hybridCard(card: AgentCard): HybridCard {
     url,
     preferredTransport: 'JSONRPC',
     additionalInterfaces: legacy.map((one) => ({ url: one.url, transport: one.protocolBinding })),
-    supportsAuthenticatedExtendedCard: false,
+    supportsAuthenticatedExtendedCard: card.capabilities.extendedAgentCard === true,
   } as unknown as HybridCard;
 }
 

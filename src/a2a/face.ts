@@ -14,7 +14,7 @@ import { Roster } from '../model/roster.ts';
 import type { PeerRegistry } from '../ports/peer.ts';
 import type { Seal } from '../ports/seal.ts';
 import type { TaskService } from '../ports/tasks.ts';
-import { interfacesOf } from './agent-card.ts';
+import { cardOfAgent, interfacesOf } from './agent-card.ts';
 import type { Organization } from './agent-card.ts';
 import { Call } from './call.ts';
 import type { StreamLimits } from './call.ts';
@@ -75,6 +75,7 @@ export function createA2aFace(options: A2aFaceOptions): A2aFace {
     contexts: createContexts(seal),
     mintId,
     syncCallMs: limits.syncCallMs,
+    ourCard: (card, peerId) => cardOfAgent(card, { peerId, publicUrl, organization }),
     capabilityCard: AgentCardCodec.fromJSON({
       capabilities: { streaming: true, pushNotifications: false, extendedAgentCard: false },
       supportedInterfaces: interfacesOf({ peerId: 'any', publicUrl, organization }),

@@ -18,10 +18,11 @@ import type {
   Task as SdkTask,
   TaskPushNotificationConfig,
 } from '@a2a-js/sdk';
+import { AgentCard as AgentCardCodec } from '@a2a-js/sdk';
 import type { A2ARequestHandler, ServerCallContext } from '@a2a-js/sdk/server';
 import type { Contexts } from '../engine/contexts.ts';
 import { isTerminal } from '../model/a2a.ts';
-import type { Message } from '../model/a2a.ts';
+import type { AgentCard, Message } from '../model/a2a.ts';
 import { GatewayError } from '../model/errors.ts';
 import type { MintId } from '../model/ids.ts';
 import { a2aCallerFeatures, type ClientFeatures } from '../model/mcp.ts';
@@ -53,6 +54,8 @@ export interface RequestHandlerOptions {
   capabilityCard: SdkAgentCard;
   /** How long a blocking call is held (ms). */
   syncCallMs: number;
+  /** An agent's own card with our interfaces. */
+  ourCard(card: AgentCard, peerId: string): AgentCard;
   onInternalError(peerId: string, error: unknown): void;
 }
 
@@ -88,11 +91,14 @@ export class TaskRequestHandler implements A2ARequestHandler {
     _params: unknown,
     context: ServerCallContext,
   ): Promise<SdkAgentCard> {
-    return this.#run(context, async () => {
-      throw new GatewayError(
-        'unsupported',
-        'This agent has no extended card. Read its agent card.',
-      );
+    return this.#run(context, async (call) => {
+      const { principal, peerId, signal, trace } = call;
+      const peer = this.#options.peers.get(peerId);
+      if (peer?.protocol !== 'a2a') {
+        throw new GatewayError('unsupported', 'This agent has no extended card. Read its card.');
+      }
+      const extended = await peer.extendedCard({ principal, signal, ...(trace && { trace }) });
+      return AgentCardCodec.fromJSON(this.#options.ourCard(extended, peerId));
     });
   }
 

@@ -43,7 +43,12 @@ export function measured(peer: ManagedPeer, events: EventLog): ManagedPeer {
     close: () => peer.close(),
   };
   if (peer.protocol === 'a2a') {
-    return { ...work, protocol: 'a2a', card: (context) => peer.card(context) };
+    return {
+      ...work,
+      protocol: 'a2a',
+      card: (context) => peer.card(context),
+      extendedCard: (context) => promised('extendedCard', () => peer.extendedCard(context)),
+    };
   }
   return {
     ...work,

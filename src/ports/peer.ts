@@ -142,6 +142,8 @@ export interface AgentPeer extends WorkPeer {
   readonly protocol: 'a2a';
   /** The agent's card, cached. */
   card(context?: { signal?: AbortSignal }): Promise<AgentCard>;
+  /** The card that the agent shows to who is authenticated. Throws `unsupported` when it has none. */
+  extendedCard(context: PeerContext): Promise<AgentCard>;
 }
 
 /** What an MCP server offers, cached. Members are raw, as the server sent them. */

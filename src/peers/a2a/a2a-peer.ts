@@ -3,9 +3,11 @@
  * became of it is found out by asking, never by sending again, unless the operator said that the
  * agent refuses what it has seen.
  */
+import { GatewayError } from '../../model/errors.ts';
 import type { Clock, MintId } from '../../model/ids.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { AgentPeer } from '../../ports/peer.ts';
+import { readCard } from './card.ts';
 import { createCardSource } from './card-source.ts';
 import { createAgentClient } from './client.ts';
 import type { AgentEgress } from './client.ts';
@@ -68,6 +70,13 @@ export function createA2aPeer(options: A2aPeerOptions): A2aPeer {
     protocol: 'a2a',
     dedupes: options.dedupesMessageId,
     card: async (context) => (await cards.current(context?.signal)).card,
+    extendedCard: async (context) => {
+      const { card } = await cards.current(context.signal);
+      if (card.capabilities.extendedAgentCard !== true) {
+        throw new GatewayError('unsupported', 'This agent has no extended card. Read its card.');
+      }
+      return readCard(id, await client.extendedCard(context)).card;
+    },
     start: (turn, context) => turns.start(turn, context),
     followUp: (position, turn, context) => turns.followUp(position, turn, context),
     resume: (position, context, sending) => turns.resume(position, context, sending),

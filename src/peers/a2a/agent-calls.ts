@@ -33,4 +33,6 @@ export interface AgentCalls {
   /** SubscribeToTask. */
   subscribe(taskId: string, call: StreamOptions): EventStream;
   cancelTask(taskId: string, call: CallOptions): Promise<void>;
+  /** GetExtendedAgentCard; the card as the agent sent it. */
+  extendedCard(call: CallOptions): Promise<unknown>;
 }

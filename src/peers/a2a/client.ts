@@ -52,6 +52,8 @@ export interface AgentClient {
   /** SubscribeToTask. */
   subscribe(taskId: string, context: PeerContext): Promise<EventReader>;
   cancelTask(taskId: string, context: PeerContext): Promise<void>;
+  /** GetExtendedAgentCard; the card as the agent sent it. */
+  extendedCard(context: PeerContext): Promise<unknown>;
 }
 
 interface Prepared {
@@ -137,6 +139,8 @@ export function createAgentClient(options: AgentClientOptions): AgentClient {
       open('subscribe', context, (calls, options) => calls.subscribe(id, options)),
     cancelTask: (id, context) =>
       call('cancel', context, (calls, options) => calls.cancelTask(id, options)),
+    extendedCard: (context) =>
+      call('card', context, (calls, options) => calls.extendedCard(options)),
   };
 }
 

@@ -82,6 +82,7 @@ export function jsonRpcCalls({ chosen }: KnownCard, options: JsonRpcOptions): Ag
     cancelTask: async (id, options) => {
       await call('CancelTask', place(id), options);
     },
+    extendedCard: (options) => call('GetExtendedAgentCard', { ...tenant }, options),
   };
 }
 

@@ -67,6 +67,9 @@ export function sdkCalls(known: KnownCard, fetchImpl: typeof fetch, wire: WireRe
       const request = { id, tenant: '', metadata: undefined };
       await (await client()).cancelTask(request, optionsOf(call));
     },
+    // The SDK asks for the extended card where the card says that there is one.
+    extendedCard: async (call) =>
+      CardCodec.toJSON(await (await client()).getAgentCard(optionsOf(call))),
   };
 }
 
