@@ -25,7 +25,7 @@ import { isTerminal } from '../model/a2a.ts';
 import type { AgentCard, Message } from '../model/a2a.ts';
 import { GatewayError } from '../model/errors.ts';
 import type { MintId } from '../model/ids.ts';
-import { a2aCallerFeatures, type ClientFeatures } from '../model/mcp.ts';
+import { exactCallerFeatures } from '../model/mcp.ts';
 import { ownerKey } from '../model/principal.ts';
 import type { PeerRegistry } from '../ports/peer.ts';
 import type { Settled, TaskHandle, TaskService, TaskView } from '../ports/tasks.ts';
@@ -37,12 +37,6 @@ import { checkedHistoryLength, shownTask } from './task-answer.ts';
 import { taskFilter } from './task-filter.ts';
 import { taskStream } from './task-stream.ts';
 import { messageFromSdk, sdkMessage, sdkStreamResponse, sdkTask } from './wire.ts';
-
-/**
- * What a caller that activated the tool-call extension can answer: it gets the requests of the
- * server as they are, so it can lend its model too.
- */
-const extensionFeatures: ClientFeatures = { ...a2aCallerFeatures, sampling: true };
 
 /** What the handler works with. */
 export interface RequestHandlerOptions {
@@ -247,7 +241,7 @@ export class TaskRequestHandler implements A2ARequestHandler {
       ...(params.metadata && { metadata: params.metadata }),
       ...(extensions.length > 0 && { extensions }),
       ...(this.#isMcp(call) &&
-        extensions.includes(toolCallExtensionUri) && { features: extensionFeatures }),
+        extensions.includes(toolCallExtensionUri) && { features: exactCallerFeatures }),
       ...(trace && { trace }),
     };
     if (message.taskId !== undefined) {

@@ -83,12 +83,26 @@ export interface ClientFeatures {
   raw: JsonObject;
 }
 
-/** What an A2A caller can answer: forms and links, both as interrupts of its task. */
+/**
+ * What an A2A caller can answer: forms and links, both as interrupts of its task. A server of
+ * 2025-11-25 may poll for the answers, which take as long as people do.
+ */
 export const a2aCallerFeatures: ClientFeatures = {
   elicitForm: true,
   elicitUrl: true,
   sampling: false,
   roots: false,
   tasks: true,
-  raw: {},
+  raw: { tasks: { requests: { elicitation: { create: {} } } } },
+};
+
+/**
+ * What an A2A caller can answer that gets the requests of a server as they are: it can lend its
+ * model and name its roots too.
+ */
+export const exactCallerFeatures: ClientFeatures = {
+  ...a2aCallerFeatures,
+  sampling: true,
+  roots: true,
+  raw: { tasks: { requests: { elicitation: { create: {} }, sampling: { createMessage: {} } } } },
 };

@@ -33,7 +33,10 @@ beforeAll(async () => {
     version: '1.0',
     binding: 'JSONRPC',
   });
-  direct = await connectDirectly({ elicitation: { form: {}, url: {} } });
+  direct = await connectDirectly({
+    elicitation: { form: {}, url: {} },
+    tasks: { requests: { elicitation: { create: {} } } },
+  });
 });
 
 afterAll(async () => {
@@ -301,6 +304,21 @@ describe('the tools of server-everything, called from an A2A client', () => {
     expect(canceled.status?.state).toBe(TaskState.TASK_STATE_CANCELED);
   });
 
+  test('trigger-elicitation-request-async takes the answer of somebody who thinks for a while', async () => {
+    const asked = await call('trigger-elicitation-request-async');
+    expect(asked.status?.state).toBe(TaskState.TASK_STATE_INPUT_REQUIRED);
+    // The server polls meanwhile.
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    const done = await answer(asked, 'accept', { name: 'Ada', favoriteColor: 'Blue' });
+    expect(completedText(done)).toMatch(/- Name: Ada\n- Favorite Color: Blue/);
+    expect(completedText(done)).toMatch(/Poll 1: working/);
+  });
+
+  test('trigger-elicitation-request-async hears that the caller declined', async () => {
+    const done = await answer(await call('trigger-elicitation-request-async'), 'decline');
+    expect(completedText(done)).toMatch(/^\[DECLINED\]/);
+  });
+
   test('every tool that the server offers to an A2A caller was driven', async () => {
     const { tools } = await direct.listTools();
     expect([...driven.tools].toSorted()).toEqual(tools.map(({ name }) => name).toSorted());
@@ -315,9 +333,75 @@ describe('the tools of server-everything, called from an A2A client', () => {
       [...tools.map(({ name }) => name), 'get_prompt', 'read_resource'].toSorted(),
     );
   });
+});
 
-  test('what the server offers to more able clients only needs their model, roots or tasks', async () => {
-    const able = await connectDirectly({
+describe('an A2A client that activated the tool-call extension', () => {
+  const roots = [{ uri: 'file:///home/ada/plans', name: 'Plans' }];
+  let able: A2aClient;
+
+  beforeAll(async () => {
+    able = await connectA2a(`${gateway.a2a('everything')}/.well-known/agent-card.json`, {
+      version: '1.0',
+      binding: 'JSONRPC',
+      headers: { 'A2A-Extensions': TOOL_CALL_EXTENSION },
+    });
+  });
+
+  /** Calls a tool, and answers whatever it asks as a client with a model and roots would. */
+  async function converse(
+    tool: string,
+    args: object = {},
+  ): Promise<{ asked: string[]; end: Task }> {
+    driven.tools.add(tool);
+    const asked: string[] = [];
+    const parts = [dataPart({ tool, arguments: args })];
+    let task = asTask(await able.sendMessage(userRequest(parts)));
+    while (task.status?.state === TaskState.TASK_STATE_INPUT_REQUIRED && asked.length < 5) {
+      const { key, request } = question(task);
+      asked.push(request.method);
+      const { id: taskId, contextId } = task;
+      const answered = [dataPart({ key, response: responses[request.method] ?? {} })];
+      task = asTask(await able.sendMessage(userRequest(answered, { taskId, contextId })));
+    }
+    return { asked, end: task };
+  }
+
+  const responses: Record<string, object> = {
+    'roots/list': { roots },
+    'sampling/createMessage': {
+      role: 'assistant',
+      model: 'test-model',
+      content: { type: 'text', text: 'Hi there' },
+    },
+    'elicitation/create': { action: 'accept', content: { name: 'Ada' } },
+  };
+
+  test('is asked for its roots', async () => {
+    const { asked, end } = await converse('get-roots-list');
+    expect(asked).toEqual(['roots/list']);
+    expect(completedText(end)).toMatch(/1\. Plans\n {3}URI: file:\/\/\/home\/ada\/plans/);
+  });
+
+  test('is asked for a completion and its answer goes to the server', async () => {
+    const { asked, end } = await converse('trigger-sampling-request', { prompt: 'Say hi' });
+    expect(asked).toContain('sampling/createMessage');
+    expect(completedText(end)).toMatch(/^LLM sampling result: .*Hi there/s);
+  });
+
+  test('is asked for a completion that the server polls for as a task', async () => {
+    const { asked, end } = await converse('trigger-sampling-request-async', { prompt: 'Say hi' });
+    expect(asked).toContain('sampling/createMessage');
+    expect(completedText(end)).toMatch(/^\[COMPLETED\] Async sampling completed!.*Hi there/s);
+  });
+
+  test('fills in a form that the server polls for as a task', async () => {
+    const { asked, end } = await converse('trigger-elicitation-request-async');
+    expect(asked).toContain('elicitation/create');
+    expect(completedText(end)).toMatch(/^\[COMPLETED\] .*- Name: Ada/s);
+  });
+
+  test('has driven every tool that the server offers to its most able clients', async () => {
+    const most = await connectDirectly({
       elicitation: { form: {}, url: {} },
       sampling: {},
       roots: {},
@@ -325,34 +409,8 @@ describe('the tools of server-everything, called from an A2A client', () => {
         requests: { sampling: { createMessage: {} }, elicitation: { create: {} } },
       },
     });
-    const { tools } = await able.listTools();
-    expect(tools.map(({ name }) => name).filter((name) => !driven.tools.has(name))).toEqual([
-      'get-roots-list',
-      'trigger-sampling-request',
-      'trigger-sampling-request-async',
-      'trigger-elicitation-request-async',
-    ]);
-  });
-});
-
-describe('an A2A client that activated the tool-call extension', () => {
-  test('is asked for a completion and its answer goes to the server', async () => {
-    const able = await connectA2a(`${gateway.a2a('everything')}/.well-known/agent-card.json`, {
-      version: '1.0',
-      binding: 'JSONRPC',
-      headers: { 'A2A-Extensions': TOOL_CALL_EXTENSION },
-    });
-    const call = { tool: 'trigger-sampling-request', arguments: { prompt: 'Say hi' } };
-    const asked = asTask(await able.sendMessage(userRequest([dataPart(call)])));
-    expect(asked.status?.state).toBe(TaskState.TASK_STATE_INPUT_REQUIRED);
-    const { key, request } = question(asked);
-    expect(request.method).toBe('sampling/createMessage');
-    const content = { type: 'text', text: 'Hi there' };
-    const response = { role: 'assistant', model: 'test-model', content };
-    const { id: taskId, contextId } = asked;
-    const answered = userRequest([dataPart({ key, response })], { taskId, contextId });
-    const done = asTask(await able.sendMessage(answered));
-    expect(completedText(done)).toMatch(/^LLM sampling result: .*Hi there/s);
+    const { tools } = await most.listTools();
+    expect([...driven.tools].toSorted()).toEqual(tools.map(({ name }) => name).toSorted());
   });
 });
 

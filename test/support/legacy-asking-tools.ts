@@ -3,7 +3,9 @@ import type { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import type { RequestOptions } from '@modelcontextprotocol/sdk/shared/protocol.js';
 import {
   CreateMessageResultSchema,
+  CreateTaskResultSchema,
   ElicitResultSchema,
+  GetTaskResultSchema,
   ListRootsResultSchema,
   UrlElicitationRequiredError,
 } from '@modelcontextprotocol/sdk/types.js';
@@ -67,6 +69,32 @@ export function askText(extra: Extra, message: string, taskId?: string): Promise
   );
 }
 
+/** Asks in a task of the client's, and polls for the answer. */
+async function askPolled(extra: Extra): Promise<ElicitResult> {
+  const { task } = await extra.sendRequest(
+    {
+      method: 'elicitation/create',
+      params: {
+        mode: 'form',
+        message: 'Think about it: where to?',
+        requestedSchema: { type: 'object', properties: { answer: { type: 'string' } } },
+        task: { ttl: 60_000 },
+      },
+    },
+    CreateTaskResultSchema,
+  );
+  const params = { taskId: task.taskId };
+  for (;;) {
+    const { status } = await extra.sendRequest(
+      { method: 'tasks/get', params },
+      GetTaskResultSchema,
+    );
+    if (status !== 'working') break;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return extra.sendRequest({ method: 'tasks/result', params }, ElicitResultSchema);
+}
+
 function registerForms(server: McpServer, ledger: CallLedger): void {
   server.registerTool('ask_form', { description: 'Asks for a trip with a form' }, async (extra) => {
     const { action, content } = await extra.sendRequest(
@@ -80,6 +108,15 @@ function registerForms(server: McpServer, ledger: CallLedger): void {
     if (action !== 'accept') return said(`The user chose ${action}`);
     return { ...said(JSON.stringify(content)), structuredContent: { trip: content } };
   });
+  server.registerTool(
+    'ask_polled',
+    { description: 'Asks a question and polls for its answer as a task' },
+    async (extra) => {
+      const { action, content } = await askPolled(extra);
+      ledger.record({ event: 'executed', tool: 'ask_polled', detail: { action } });
+      return said(`${action}: ${String(content?.answer)}`);
+    },
+  );
   server.registerTool(
     'ask_rounds',
     {

@@ -28,6 +28,8 @@ import { ReplayStore } from './replay-store.ts';
 export interface LegacyServer {
   url: string;
   ledger: CallLedger;
+  /** Every JSON-RPC message that came, in order. */
+  messages: readonly unknown[];
   sessionCount(): number;
   /** Drops every session without telling anybody, as a restart does: their ids get 404. */
   forgetSessions(): Promise<void>;
@@ -59,18 +61,27 @@ interface Session {
  * answer `initialize` with an older revision.
  */
 export async function startLegacyServer(
-  options: { port?: number; ledgerFile?: string; protocolVersion?: string } = {},
+  options: {
+    port?: number;
+    ledgerFile?: string;
+    protocolVersion?: string;
+    /** Whether streams can be resumed; they can unless this is false. */
+    numbersEvents?: boolean;
+  } = {},
 ): Promise<LegacyServer> {
   const ledger = new CallLedger(options.ledgerFile);
+  const messages: unknown[] = [];
   const faults = new FaultQueue();
-  const sessions = new LegacySessions(ledger, options.protocolVersion);
+  const sessions = new LegacySessions(ledger, options);
   const host = await listenMcp(async (exchange) => {
     ledger.recordBody(exchange.body, exchange.req.headers);
+    if (exchange.body !== undefined) messages.push(exchange.body);
     if (!faults.apply(exchange)) await sessions.serve(exchange);
   }, options.port);
   return {
     url: host.url,
     ledger,
+    messages,
     sessionCount: () => sessions.all.size,
     forgetSessions: () => sessions.close(),
     triggerToolChange: (name) => sessions.toggleTool(name),
@@ -99,10 +110,18 @@ class LegacySessions {
   readonly #extraPrompts = new Set<string>();
   readonly #ledger: CallLedger;
   readonly #protocolVersion: string | undefined;
+  readonly #numbersEvents: boolean;
 
-  constructor(ledger: CallLedger, protocolVersion: string | undefined) {
+  constructor(
+    ledger: CallLedger,
+    {
+      protocolVersion,
+      numbersEvents = true,
+    }: { protocolVersion?: string; numbersEvents?: boolean },
+  ) {
     this.#ledger = ledger;
     this.#protocolVersion = protocolVersion;
+    this.#numbersEvents = numbersEvents;
   }
 
   async serve({ req, res, body }: JsonExchange): Promise<void> {
@@ -178,7 +197,7 @@ class LegacySessions {
     const server = createLegacyServer(this.tasks, this.#ledger, this.#notes);
     const transport = new StreamableHTTPServerTransport({
       sessionIdGenerator: () => randomUUID(),
-      eventStore: new ReplayStore<JSONRPCMessage>(),
+      ...(this.#numbersEvents && { eventStore: new ReplayStore<JSONRPCMessage>() }),
       retryInterval: 500,
       onsessioninitialized: (id) => void this.all.set(id, session),
       onsessionclosed: (id) => void this.all.delete(id),

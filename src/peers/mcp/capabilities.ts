@@ -33,7 +33,34 @@ export function clientCapabilities(
   if (era === 'modern' && features.tasks) extensions[tasksExtension] = {};
   else delete extensions[tasksExtension];
   if (Object.keys(extensions).length > 0) capabilities['extensions'] = extensions;
+  const requests = taskRequests(features);
+  if (era === 'legacy' && Object.keys(requests).length > 0) {
+    capabilities['tasks'] = { list: {}, cancel: {}, requests };
+  }
   return capabilities;
+}
+
+/** What a legacy server may make tasks of when it asks; it is the gateway that keeps them. */
+export function taskRequests(given: ClientFeatures | undefined): JsonObject {
+  const features = featuresOf(given);
+  const { elicitation, sampling } = object(object(features.raw['tasks'])['requests']);
+  const elicits = features.elicitForm || features.elicitUrl;
+  return {
+    ...(elicits && isObject(object(elicitation)['create']) && { elicitation: { create: {} } }),
+    ...(features.sampling &&
+      isObject(object(sampling)['createMessage']) && { sampling: { createMessage: {} } }),
+  };
+}
+
+/** Whether a request of a server becomes a task when it asks for that. */
+export function isTaskRequest(
+  given: ClientFeatures | undefined,
+  method: string,
+  params: JsonObject,
+): boolean {
+  if (!isObject(params['task'])) return false;
+  const [group = '', name = ''] = method.split('/');
+  return isObject(object(taskRequests(given)[group])[name]);
 }
 
 /** Whether the caller can answer this request of a server. */

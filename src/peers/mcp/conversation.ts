@@ -17,8 +17,23 @@ export interface SessionName {
   readonly revision: string;
 }
 
+/** Where the stream of a legacy request stands: enough to read it on in another process. */
+export interface StreamPlace {
+  readonly session: SessionName;
+  /** The JSON-RPC id of the request. */
+  readonly requestId: string;
+  /** The last event that was read. */
+  readonly lastEventId: string;
+}
+
 /** A request that is open at a server. */
 export interface Conversation {
+  /** Where its stream can be resumed (legacy, where the server numbers its events). */
+  readonly stream?: StreamPlace | undefined;
+  /** Settles when the server has taken the request, or is known not to. Never rejects. */
+  readonly opened?: Promise<unknown> | undefined;
+  /** Why nothing more can be read, if that is so already. */
+  readonly broken?: unknown;
   /** The session that it runs in (legacy, once it is known). */
   readonly session?: SessionName | undefined;
   /** What the server says next; `undefined` when the conversation was cancelled. */
@@ -48,6 +63,10 @@ export interface ConversationOptions {
   readonly taskId?: string;
   /** The session that the task was made in: some servers know it there only. */
   readonly session?: SessionName | undefined;
+  /** Nothing is sent: an earlier request's stream is read on (legacy). */
+  readonly stream?: StreamPlace | undefined;
+  /** The questions that were open on that stream, by the ids that they were told under. */
+  readonly questions?: readonly (string | number)[];
 }
 
 /** What a server says about itself. */

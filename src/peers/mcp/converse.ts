@@ -12,7 +12,7 @@ import { canAnswer } from './capabilities.ts';
 import { unanswerable, type Dialect, type SessionName } from './conversation.ts';
 import type { Incoming } from './exchange.ts';
 import type { Stage } from './faults.ts';
-import type { HeldCall, HeldCalls } from './held-calls.ts';
+import type { HeldCall, HeldCalls, OpenCall, Remember } from './held-calls.ts';
 import type { ParamHeader } from './param-headers.ts';
 
 /** Calls that are slower than this are shown as working. */
@@ -43,6 +43,8 @@ export interface Opening {
   /** The token of an earlier request that this one goes on with: it stays in use. */
   readonly progressToken?: string | undefined;
   readonly session?: SessionName | undefined;
+  /** Keeps what a later process needs to read this request on. */
+  readonly remember?: Remember | undefined;
 }
 
 /** Opens a request and reads it to its end, or to the first question. */
@@ -61,9 +63,9 @@ export async function* begin(
     ...(taskId !== undefined && { taskId }),
     session,
   });
-  const { progressToken } = opening;
-  const tokens = progressToken === undefined ? [callId] : [callId, progressToken];
-  const call = parts.held.add(callId, conversation, tokens);
+  const { progressToken, remember } = opening;
+  const progressTokens = progressToken === undefined ? [callId] : [callId, progressToken];
+  const call = parts.held.add(callId, conversation, { progressTokens, remember });
   return yield* listen(parts, callId, call, context);
 }
 
@@ -87,6 +89,7 @@ export async function* listen(
       const pending = conversation.next();
       if (!announced && (await slow.before(pending))) {
         announced = true;
+        yield* remembered(call);
         yield { kind: 'status', state: 'TASK_STATE_WORKING' };
       }
       const incoming = await pending;
@@ -120,6 +123,7 @@ export async function* listen(
       call.asked.set(key, { id: incoming.id, request: { method, params } });
       parts.held.hold(callId);
       asked = true;
+      yield* remembered(call);
       yield asking(questionsOf(call), parts.mintId);
       return { kind: 'asked' };
     }
@@ -132,6 +136,15 @@ export async function* listen(
     if (over) parts.held.remove(callId);
     else if (!asked) parts.held.leave(callId);
   }
+}
+
+/** Notes where the call stands, if a later process could read it on from there. */
+export function* remembered(call: HeldCall): Generator<PeerEvent> {
+  const { stream } = call.conversation;
+  if (stream === undefined || call.remember === undefined) return;
+  const asked = Object.fromEntries(call.asked);
+  const open: OpenCall = { stream, ...(call.asked.size > 0 && { asked }) };
+  yield call.remember(open);
 }
 
 /** The open questions of a call, by the keys that we gave them. */

@@ -7,7 +7,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isObject, type JsonObject } from '../../model/json.ts';
 import type { RpcOutcome } from '../../model/mcp.ts';
-import { badStatus, faultOf, offProtocol, unavailable, type Stage } from './faults.ts';
+import {
+  badStatus,
+  faultOf,
+  offProtocol,
+  outcomeUnknown,
+  unavailable,
+  type Stage,
+} from './faults.ts';
 import { isOk, mediaType, send, type HttpReply, type McpEgress } from './http.ts';
 import { messagesFrom, outcomeFrom, parsed, type WireMessage } from './messages.ts';
 import { SilenceWatch } from './silence-watch.ts';
@@ -42,6 +49,8 @@ export interface ExchangeOptions {
   readonly onReply?: (reply: HttpReply) => void;
   /** Headers of a GET that resumes a broken stream; absent where streams cannot be resumed. */
   readonly resumeHeaders?: () => Record<string, string>;
+  /** Hears the id of each event: where the stream can be resumed. */
+  readonly onEventId?: (id: string) => void;
 }
 
 /** What came on the stream of a request: notifications and requests, and the outcome as the last. */
@@ -70,6 +79,28 @@ export async function* exchange(
     const outcome = await single(wire, request.id, reply, options.stage);
     watch.stop();
     yield outcome;
+  } catch (error) {
+    options.signal.throwIfAborted();
+    throw faultOf(wire.peerId, options.stage, watch.reason() ?? error);
+  } finally {
+    watch.stop();
+  }
+}
+
+/**
+ * Reads the stream of a request on that was sent earlier, perhaps by another process, from the
+ * event after `lastEventId`. Throws `outcome-unknown` when the server does not know the stream.
+ *
+ * Spec: MCP 2025-11-25 basic/transports "Resumability and Redelivery"
+ */
+export async function* resumeExchange(
+  wire: Wire,
+  place: { requestId: string; lastEventId: string },
+  options: ExchangeOptions,
+): AsyncGenerator<Incoming, void, undefined> {
+  const watch = new SilenceWatch(options);
+  try {
+    yield* streamed(wire, place.requestId, place.lastEventId, options, watch);
   } catch (error) {
     options.signal.throwIfAborted();
     throw faultOf(wire.peerId, options.stage, watch.reason() ?? error);
@@ -188,25 +219,33 @@ async function single(wire: Wire, id: string, reply: HttpReply, stage: Stage): P
   throw badStatus(wire.peerId, stage, status, retryAfter(reply));
 }
 
+/** Reads a stream from its first reply on, or from an event of it. */
 async function* streamed(
   wire: Wire,
   id: string,
-  first: HttpReply,
+  from: HttpReply | string,
   options: ExchangeOptions,
   watch: SilenceWatch,
 ): AsyncGenerator<Incoming, void, undefined> {
-  let reply: HttpReply | undefined = first;
-  let lastEventId: string | undefined;
+  let reply = typeof from === 'string' ? undefined : from;
+  let lastEventId = typeof from === 'string' ? from : undefined;
   let retryMs = 500;
   for (let attempt = 0; attempt <= resumeAttempts; attempt += 1) {
     try {
-      reply ??= await resumed(wire, lastEventId ?? '', options, watch);
+      if (reply === undefined) {
+        reply = await resumed(wire, lastEventId ?? '', options, watch);
+        // A server may close the stream whenever it likes, and have us poll.
+        attempt = 0;
+      }
       const events = serverSentEvents(reply, {
         maxEventBytes: wire.maxBytes,
         onBytes: () => watch.alive(),
       });
       for await (const event of events) {
-        lastEventId = event.id ?? lastEventId;
+        if (event.id !== undefined) {
+          lastEventId = event.id;
+          options.onEventId?.(event.id);
+        }
         retryMs = Math.min(event.retry ?? retryMs, 30_000);
         if (event.data === '') continue;
         attempt = 0;
@@ -253,9 +292,19 @@ async function resumed(
   const headers = { ...options.resumeHeaders?.(), 'last-event-id': lastEventId };
   const reply = await get(wire, headers, watch.signal);
   watch.alive();
-  if (isOk(reply.status) && mediaType(reply) === 'text/event-stream') return reply;
+  const { status } = reply;
+  if (isOk(status) && mediaType(reply) === 'text/event-stream') {
+    options.onReply?.(reply);
+    return reply;
+  }
   reply.discard();
+  if (isForgotten(status)) throw outcomeUnknown(wire.peerId);
   throw unavailable(wire.peerId, options.stage);
+}
+
+/** Whether a server that answers a GET like this will never give the stream back. */
+function isForgotten(status: number): boolean {
+  return status >= 400 && status < 500 && ![401, 403, 408, 409, 425, 429].includes(status);
 }
 
 function retryAfter(reply: HttpReply): number | undefined {

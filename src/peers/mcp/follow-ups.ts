@@ -5,11 +5,12 @@
 import type { JsonObject } from '../../model/json.ts';
 import type { PeerContext, PeerEvent, PeerFollowUp } from '../../ports/peer.ts';
 import { asking, collectAnswers, isLink } from './answers.ts';
-import { listen, questionsOf } from './converse.ts';
+import { questionsOf, remembered } from './converse.ts';
 import { outcomeUnknown } from './faults.ts';
 import type { HeldCall } from './held-calls.ts';
+import { readOn, reopened } from './open-calls.ts';
 import { failed } from './results.ts';
-import { linkKey, settle } from './rounds.ts';
+import { linkKey } from './rounds.ts';
 import { act, choose, heldCall, pursued, type TurnParts } from './turns.ts';
 import { place, type Position, type Work } from './work.ts';
 
@@ -44,15 +45,12 @@ async function* answerCall(
   turn: PeerFollowUp,
   context: PeerContext,
 ): Events {
-  const call = heldCall(parts, position.callId);
+  const call = await reopened(parts, position, context);
   if (call === undefined) {
     if (!position.work.idempotent) throw outcomeUnknown(parts.id);
     return yield* pursued(parts, position.work, context);
   }
-  if (!(yield* replied(parts, position, call, turn))) return;
-  const ending = yield* listen(parts.rounds, position.callId, call, context);
-  const next = yield* settle(parts.rounds, position.work, ending, context);
-  if (next !== undefined) yield* pursued(parts, next, context);
+  if (yield* replied(parts, position, call, turn)) yield* readOn(parts, position, call, context);
 }
 
 async function* answerTask(
@@ -126,13 +124,18 @@ async function* replied(
     yield asking(collected.remaining, parts.rounds.mintId, collected.problem);
     return false;
   }
-  const { answers: _answered, ...open } = position;
-  yield place(open);
+  // A response that arrives twice is the answer to nothing the second time: this may be repeated.
   for (const [key, { id }] of call.asked) {
     await call.conversation.reply(id, { result: collected.answers[key] as JsonObject });
     call.asked.delete(key);
   }
   call.conversation.held = false;
+  if (call.conversation.stream !== undefined && call.remember !== undefined) {
+    yield* remembered(call);
+  } else {
+    const { answers: _answered, ...open } = position;
+    yield place(open);
+  }
   return true;
 }
 

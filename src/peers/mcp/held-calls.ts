@@ -1,15 +1,26 @@
 /**
  * The calls that this process holds open at one server: so that a later message can answer or
- * cancel them. A restart loses them.
+ * cancel them. After a restart only those are found again whose stream can be resumed.
  */
 import type { InputRequest } from '../../model/mcp.ts';
-import type { Conversation } from './conversation.ts';
+import type { PeerEvent } from '../../ports/peer.ts';
+import type { Conversation, StreamPlace } from './conversation.ts';
 
 /** A question that a legacy server asked on a call. */
 export interface AskedQuestion {
   id: string | number;
   request: InputRequest;
 }
+
+/** What a later process needs to go on with an open call. All members are JSON. */
+export interface OpenCall {
+  readonly stream?: StreamPlace;
+  /** The open questions by their keys. */
+  readonly asked?: Record<string, AskedQuestion>;
+}
+
+/** Makes the event that keeps what is needed to go on. */
+export type Remember = (open: OpenCall) => PeerEvent;
 
 /** A call that is open. */
 export interface HeldCall {
@@ -24,6 +35,8 @@ export interface HeldCall {
   canceled: boolean;
   /** Whether nobody reads it any more; it can still be cancelled. */
   left: boolean;
+  /** Where the call can be found again by a later process, that is noted with this. */
+  readonly remember?: Remember | undefined;
   /** Ends a call whose question nobody answers. */
   expiry?: NodeJS.Timeout;
 }
@@ -39,10 +52,14 @@ export class HeldCalls {
   /** No Map: its tables would keep what was in them from an early collection (see `Roster`). */
   readonly #calls = Object.create(null) as Record<string, HeldCall>;
 
-  add(callId: string, conversation: Conversation, progressTokens: readonly string[]): HeldCall {
+  add(
+    callId: string,
+    conversation: Conversation,
+    facts: { progressTokens: readonly string[]; remember?: Remember | undefined },
+  ): HeldCall {
     const call: HeldCall = {
       conversation,
-      progressTokens,
+      ...facts,
       asked: new Map(),
       started: false,
       canceled: false,

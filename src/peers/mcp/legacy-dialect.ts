@@ -9,6 +9,7 @@ import type { Clock } from '../../model/ids.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { RpcError } from '../../model/mcp.ts';
 import type { PeerContext } from '../../ports/peer.ts';
+import { isTaskRequest } from './capabilities.ts';
 import {
   metaMembers,
   traceMembers,
@@ -18,10 +19,11 @@ import {
   type Listening,
   type ServerDescription,
   type SessionName,
+  type StreamPlace,
 } from './conversation.ts';
-import { exchange, type Incoming, type WireRequest } from './exchange.ts';
+import { exchange, resumeExchange, type Incoming, type WireRequest } from './exchange.ts';
 import type { DialectParts } from './modern-dialect.ts';
-import type { ServerMessage, Session, SessionCall } from './session.ts';
+import { wireAnswer, type ServerMessage, type Session, type SessionCall } from './session.ts';
 import { Sessions, type SessionLimits } from './sessions.ts';
 
 /** Notifications from elsewhere that a call's reader has not read yet; more are dropped. */
@@ -81,7 +83,6 @@ interface Opening {
 }
 
 class LegacyConversation implements Conversation, SessionCall {
-  held = false;
   readonly taskId: string | undefined;
   readonly #parts: DialectParts;
   readonly #sessions: Sessions;
@@ -93,15 +94,50 @@ class LegacyConversation implements Conversation, SessionCall {
   #reading: Promise<IteratorResult<Incoming, void>> | undefined;
   #session: Session | undefined;
   #requestId = '';
+  #lastEventId: string | undefined;
+  #held = false;
   #cancelled = false;
   #done = false;
+  readonly #opened = Promise.withResolvers<void>();
+  broken: unknown;
 
   constructor(parts: DialectParts, sessions: Sessions, opening: Opening) {
     this.#parts = parts;
     this.#sessions = sessions;
     this.#opening = opening;
-    this.taskId = opening.options.taskId;
-    this.#incoming = this.#converse();
+    const { taskId, stream } = opening.options;
+    this.taskId = taskId;
+    this.#requestId = stream?.requestId ?? '';
+    this.#lastEventId = stream?.lastEventId;
+    this.#incoming = this.#questions();
+  }
+
+  get stream(): StreamPlace | undefined {
+    const { session } = this;
+    if (session === undefined || this.#lastEventId === undefined) return undefined;
+    return { session, requestId: this.#requestId, lastEventId: this.#lastEventId };
+  }
+
+  get opened(): Promise<void> {
+    return this.#opened.promise;
+  }
+
+  get held(): boolean {
+    return this.#held;
+  }
+
+  /** While nobody reads, the server may poll for its answer: one message is read ahead. */
+  set held(held: boolean) {
+    this.#held = held;
+    if (!held || this.#done) return;
+    this.#reading ??= this.#incoming.next();
+    this.#reading.then(
+      () => this.#opened.resolve(),
+      (error: unknown) => {
+        this.broken = error;
+        this.#opened.resolve();
+      },
+    );
   }
 
   get session(): SessionName | undefined {
@@ -119,7 +155,7 @@ class LegacyConversation implements Conversation, SessionCall {
 
   async next(): Promise<Incoming | undefined> {
     const pushed = this.#pushed.shift();
-    if (pushed !== undefined) return pushed;
+    if (pushed !== undefined) return this.#asTask(pushed);
     this.#wake = Promise.withResolvers<void>();
     this.#reading ??= this.#incoming.next();
     try {
@@ -127,10 +163,11 @@ class LegacyConversation implements Conversation, SessionCall {
       if (this.#cancelled) return undefined;
       // What came before the answer is read before it.
       const first = this.#pushed.shift();
-      if (first !== undefined || read === undefined) return first;
+      if (first !== undefined) return await this.#asTask(first);
+      if (read === undefined) return undefined;
       this.#reading = undefined;
       this.#done = read.value === undefined || read.value.kind === 'outcome';
-      return read.value ?? undefined;
+      return read.value === undefined ? undefined : await this.#asTask(read.value);
     } catch (error) {
       if (this.#cancelled) return undefined;
       throw error;
@@ -141,17 +178,18 @@ class LegacyConversation implements Conversation, SessionCall {
     id: string | number,
     answer: { result: JsonObject } | { error: RpcError },
   ): Promise<void> {
-    const wire: JsonObject =
-      'result' in answer ? { id, result: answer.result } : { id, error: { ...answer.error } };
-    await this.#session?.send(wire, this.#opening.options.silenceMs);
+    const session = await this.#joined();
+    if (session?.clientTasks.settle(id, answer) === true) return;
+    await session?.send(wireAnswer(id, answer), this.#opening.options.silenceMs);
   }
 
   async cancel(): Promise<void> {
     if (this.#cancelled) return;
     this.#cancelled = true;
     this.#wake.resolve();
-    const session = this.#session;
+    const session = await this.#joined();
     if (session !== undefined) {
+      session.unanswered.delete(this.#requestId);
       const params = { requestId: this.#requestId, reason: 'The caller cancelled the call' };
       await session
         .send({ method: 'notifications/cancelled', params }, 5000)
@@ -166,6 +204,37 @@ class LegacyConversation implements Conversation, SessionCall {
     void this.#incoming.return().catch(() => undefined);
     // A read that nobody waits for any more ends with the abort.
     this.#reading?.catch(() => undefined);
+  }
+
+  /** The session of the request; that of an earlier process is known before anything is read. */
+  async #joined(): Promise<Session | undefined> {
+    const { context, options } = this.#opening;
+    if (this.#session !== undefined || options.stream === undefined) return this.#session;
+    return this.#sessions.named(options.stream.session, context);
+  }
+
+  /** What the caller has to see: polls for an answer of its are answered here. */
+  async *#questions(): AsyncGenerator<Incoming, void, undefined> {
+    for await (const incoming of this.#converse()) {
+      const session = this.#session;
+      if (incoming.kind !== 'outcome' && session?.serveTasks(incoming) === true) continue;
+      yield incoming;
+    }
+  }
+
+  /** A question that the server wants to poll for gets the id of its task. */
+  async #asTask(message: Incoming): Promise<Incoming | undefined> {
+    const session = this.#session;
+    if (message.kind !== 'request' || session === undefined) return message;
+    const { id, method, params } = message;
+    const { task: _task, ...asked } = params;
+    if (!isTaskRequest(this.#opening.context.features, method, params)) {
+      return { ...message, params: asked };
+    }
+    const { questionId, answer } = session.clientTasks.create();
+    await session.send(wireAnswer(id, answer), this.#opening.options.silenceMs);
+    // A question that was refused is nobody's any more.
+    return 'error' in answer ? this.next() : { ...message, id: questionId, params: asked };
   }
 
   /** The request on its stream. A session that the server forgot is made anew, once. */
@@ -185,11 +254,22 @@ class LegacyConversation implements Conversation, SessionCall {
     }
   }
 
+  #exchange(
+    request: WireRequest,
+    options: Parameters<typeof exchange>[2],
+  ): AsyncGenerator<Incoming, void, undefined> {
+    const { stream } = this.#opening.options;
+    return stream === undefined
+      ? exchange(this.#parts.wire, request, options)
+      : resumeExchange(this.#parts.wire, stream, options);
+  }
+
   /** The session to speak in. One that was lost took its name with it. */
   async #place(attempt: number): Promise<{ session: Session; done: () => void }> {
     const { context, options } = this.#opening;
-    if (attempt === 0 && options.session !== undefined) {
-      const session = await this.#sessions.named(options.session, context);
+    const named = options.stream?.session ?? options.session;
+    if (attempt === 0 && named !== undefined) {
+      const session = await this.#sessions.named(named, context);
       return { session, done: () => undefined };
     }
     if (options.asks === true) return this.#sessions.forCall(context);
@@ -202,19 +282,27 @@ class LegacyConversation implements Conversation, SessionCall {
     renewable: boolean,
   ): AsyncGenerator<Incoming, boolean, undefined> {
     const { context, options } = this.#opening;
-    this.#requestId = this.#parts.requestId();
+    const { stream } = options;
+    this.#requestId = stream?.requestId ?? this.#parts.requestId();
     const request: WireRequest = { id: this.#requestId, ...this.#opening.request };
-    const retry = renewable && session.id !== undefined;
+    const retry = renewable && session.id !== undefined && stream === undefined;
+    if (options.asks === true) session.unanswered.add(this.#requestId);
+    for (const id of options.questions ?? []) session.clientTasks.restore(id);
     try {
-      const incoming = exchange(this.#parts.wire, request, {
+      const incoming = this.#exchange(request, {
         headers: { ...traceMembers(context), ...session.headers() },
         signal: this.#stop.signal,
         stage: options.stage,
         silenceMs: options.silenceMs,
         held: () => this.held,
         resumeHeaders: () => session.headers(),
+        onReply: () => this.#opened.resolve(),
+        onEventId: (id) => {
+          this.#lastEventId = id;
+        },
       });
       for await (const message of incoming) {
+        if (message.kind === 'outcome') session.unanswered.delete(this.#requestId);
         if (message.kind === 'outcome' && retry && isLostSession(message)) return false;
         if (message.kind === 'notification' && message.method.endsWith('/list_changed')) {
           session.hear(message);

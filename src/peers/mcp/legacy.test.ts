@@ -126,20 +126,39 @@ describe('a question of a legacy server', () => {
     expect(done.map(({ output }) => output)).toEqual(['answer 0', 'answer 1', 'answer 2']);
   });
 
-  it('is lost with the process: the outcome is unknown, unless the tool may be repeated', async () => {
-    const asked = await call(peer, 'ask_form');
-    const restarted = mcpPeer(server.url);
+  it('is lost with the process where events have no ids, unless the tool may be repeated', async () => {
+    const plain = await startLegacyServer({ numbersEvents: false });
+    const first = mcpPeer(plain.url);
+    const asked = await call(first, 'ask_form');
+    await first.close();
+    const restarted = mcpPeer(plain.url);
     await expect(answer(restarted, asked, { '*': yes(trip) })).rejects.toMatchObject({
       code: 'outcome-unknown',
     });
+    const resumed = new Turn().read(restarted.resume(asked.position, contextOf()));
+    await expect(resumed).rejects.toMatchObject({ code: 'outcome-unknown' });
     await restarted.close();
-    const careful = mcpPeer(server.url, { idempotentTools: ['ask_form'] });
+    const careful = mcpPeer(plain.url, { idempotentTools: ['ask_form'] });
     const safe = await call(careful, 'ask_form');
-    const again = await new Turn().read(
-      mcpPeer(server.url, { idempotentTools: ['ask_form'] }).resume(safe.position, contextOf()),
-    );
-    expect(again.states).toEqual(['TASK_STATE_INPUT_REQUIRED']);
     await careful.close();
+    const repeating = mcpPeer(plain.url, { idempotentTools: ['ask_form'] });
+    const again = await new Turn().read(repeating.resume(safe.position, contextOf()));
+    expect(again.states).toEqual(['TASK_STATE_INPUT_REQUIRED']);
+    await repeating.close();
+    await plain.close();
+  });
+
+  it('is found again by a later process where events have ids', async () => {
+    const first = mcpPeer(server.url);
+    const asked = await call(first, 'ask_form');
+    await first.close();
+    const later = mcpPeer(server.url);
+    const resumed = await new Turn().read(later.resume(asked.position, contextOf()));
+    expect(resumed.states).toEqual(['TASK_STATE_INPUT_REQUIRED']);
+    resumed.position = asked.position;
+    const done = await answer(later, resumed, { '*': yes(trip) });
+    expect(done.states.at(-1)).toBe('TASK_STATE_COMPLETED');
+    await later.close();
   });
 
   it('that is a link needs authorization, asked for or thrown', async () => {

@@ -24,6 +24,7 @@ import { outcomeUnknown, rpcFailed } from './faults.ts';
 import { followUp } from './follow-ups.ts';
 import { HeldCalls } from './held-calls.ts';
 import type { McpEgress } from './http.ts';
+import { reopened } from './open-calls.ts';
 import { resume, resumeStart } from './resumption.ts';
 import type { RoundsParts } from './rounds.ts';
 import { TaskFollowing } from './task-following.ts';
@@ -172,7 +173,9 @@ class Connector implements ToolPeer {
     const position = positionOf(json);
     if (position?.stage === 'task') await this.#turns.rounds.tasks.cancel(position, context);
     if (position?.stage !== 'open' && position?.stage !== 'task') return;
-    const call = this.#held.get(position.callId);
+    const call =
+      this.#held.get(position.callId) ??
+      (position.stage === 'open' ? await reopened(this.#turns, position, context) : undefined);
     if (call === undefined) return;
     call.canceled = true;
     await call.conversation.cancel();

@@ -3,12 +3,13 @@
  * is asked; where it cannot, a request is only repeated when the operator said that this is safe.
  */
 import type { PeerContext, PeerEvent, Sending } from '../../ports/peer.ts';
-import { asking } from './answers.ts';
+import { asking, type InputRequests } from './answers.ts';
+import { GatewayError } from '../../model/errors.ts';
 import { askWhich } from './choice.ts';
-import { questionsOf } from './converse.ts';
 import { outcomeUnknown } from './faults.ts';
 import { followUp } from './follow-ups.ts';
-import { act, choose, heldCall, pursued, workOf, type TurnParts } from './turns.ts';
+import { readOn, reopened, waitsStill, type OpenPosition } from './open-calls.ts';
+import { act, choose, pursued, workOf, type TurnParts } from './turns.ts';
 import type { Position, Work } from './work.ts';
 
 type Events = AsyncGenerator<PeerEvent, void, undefined>;
@@ -57,6 +58,9 @@ export async function* resume(
       return yield* askWhich(parts.rounds.mintId, position.parts, position.tool);
     }
     case 'open':
+      if (turn !== undefined && position.asked !== undefined) {
+        return yield* followUp(parts, position, turn, context);
+      }
       return yield* resumeCall(parts, position, context);
     case 'mrtr':
       if (turn === undefined) return yield* resumeRound(parts, position, context);
@@ -71,18 +75,26 @@ export async function* resume(
   }
 }
 
-async function* resumeCall(
-  parts: TurnParts,
-  position: Extract<Position, { stage: 'open' }>,
-  context: PeerContext,
-): Events {
-  const call = heldCall(parts, position.callId);
-  if (call !== undefined && call.asked.size > 0) {
-    yield asking(questionsOf(call), parts.rounds.mintId);
-    return;
+/** A request that is on its way: its stream is read on, or it is repeated where that is safe. */
+async function* resumeCall(parts: TurnParts, position: OpenPosition, context: PeerContext): Events {
+  try {
+    if (position.asked !== undefined) {
+      await waitsStill(parts, position, context);
+      return yield asking(requestsOf(position.asked), parts.rounds.mintId);
+    }
+    const call = await reopened(parts, position, context);
+    if (call === undefined) throw outcomeUnknown(parts.id);
+    return yield* readOn(parts, position, call, context);
+  } catch (error) {
+    const isUnknown = error instanceof GatewayError && error.code === 'outcome-unknown';
+    if (!isUnknown) throw error;
+    if (!position.work.idempotent) throw outcomeUnknown(parts.id);
   }
-  if (!position.work.idempotent) throw outcomeUnknown(parts.id);
   yield* pursued(parts, position.work, context);
+}
+
+function requestsOf(asked: NonNullable<OpenPosition['asked']>): InputRequests {
+  return Object.fromEntries(Object.entries(asked).map(([key, { request }]) => [key, request]));
 }
 
 async function* resumeRound(

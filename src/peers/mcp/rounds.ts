@@ -74,6 +74,7 @@ export async function* pursue(
         stage: 'call',
         silenceMs: parts.idleMs,
         paramHeaders,
+        remember: (open) => place({ stage: 'open', callId, work: current, ...open }),
       },
       context,
     );

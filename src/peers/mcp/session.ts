@@ -8,8 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { GatewayError } from '../../model/errors.ts';
 import { isObject, type JsonObject } from '../../model/json.ts';
 import { legacyRevisions } from '../../model/mcp.ts';
+import type { Clock } from '../../model/ids.ts';
 import type { PeerContext } from '../../ports/peer.ts';
 import { clientCapabilities } from './capabilities.ts';
+import { ClientTasks, type ClientAnswer } from './client-tasks.ts';
 import type { ServerDescription, SessionName } from './conversation.ts';
 import { initializeRevisions } from './era.ts';
 import { ask, deliver, standalone } from './exchange.ts';
@@ -36,6 +38,10 @@ export class Session {
   readonly calls = new Set<SessionCall>();
   /** Tasks of this session that have not ended: a restarted gateway will want to find them. */
   readonly tasks = new Set<string>();
+  /** Requests that were not answered, by their ids: a restarted gateway may read them on. */
+  readonly unanswered = new Set<string>();
+  /** The tasks that the server made of its questions. */
+  readonly clientTasks: ClientTasks;
   readonly listeners = new Set<(message: ServerMessage) => void>();
   readonly id: string | undefined;
   readonly description: ServerDescription;
@@ -52,19 +58,24 @@ export class Session {
     parts: DialectParts,
     id: string | undefined,
     description: ServerDescription,
-    now: number,
+    clock: Clock,
   ) {
     this.#parts = parts;
     this.id = id;
     this.description = description;
-    this.lastUsed = now;
+    this.lastUsed = clock();
+    this.clientTasks = new ClientTasks({
+      clock,
+      mintId: parts.requestId,
+      onCancel: (requestId) => this.#withdraw(requestId),
+    });
   }
 
   /** Shakes hands and opens the standalone stream. Throws GatewayError. */
   static async begin(
     parts: DialectParts,
     context: PeerContext,
-    options: { silenceMs: number; now: number },
+    options: { silenceMs: number; clock: Clock },
   ): Promise<Session> {
     const { wire, requestId, clientInfo } = parts;
     let id: string | undefined;
@@ -94,7 +105,7 @@ export class Session {
       throw rpcFailed(wire.peerId, outcome.error);
     }
     const description = describe(wire.peerId, outcome.result);
-    const session = new Session(parts, id, description, options.now);
+    const session = new Session(parts, id, description, options.clock);
     await deliver(
       wire,
       { method: lifeline },
@@ -112,9 +123,9 @@ export class Session {
   }
 
   /** Goes on with a session that an earlier process began. */
-  static adopt(parts: DialectParts, name: SessionName, now: number): Session {
+  static adopt(parts: DialectParts, name: SessionName, clock: Clock): Session {
     const { id, revision } = name;
-    const session = new Session(parts, id, { revision, serverInfo: {}, capabilities: {} }, now);
+    const session = new Session(parts, id, { revision, serverInfo: {}, capabilities: {} }, clock);
     void session.#listen();
     return session;
   }
@@ -143,6 +154,18 @@ export class Session {
   hear(message: ServerMessage): void {
     if (message.method.endsWith('/list_changed')) this.#parts.onListChanged();
     for (const listener of this.listeners) listener(message);
+  }
+
+  /** Answers a request about the tasks that the server made of its questions; false for others. */
+  serveTasks(message: ServerMessage): boolean {
+    if (message.kind !== 'request') return false;
+    const answer = this.clientTasks.serve(message.method, message.params);
+    if (answer === undefined) return false;
+    // `tasks/result` waits for a person: nothing else waits for it.
+    void answer
+      .then((found) => this.send(wireAnswer(message.id, found), 10_000))
+      .catch(() => undefined);
+    return true;
   }
 
   /** Leaves the session. The server is told, unless it has forgotten us. */
@@ -201,6 +224,7 @@ export class Session {
       return;
     }
     this.asksOutside = true;
+    if (this.serveTasks(message)) return;
     const call = this.#callOf(message.params);
     if (call !== undefined && message.method !== 'ping') {
       call.push(message);
@@ -213,6 +237,12 @@ export class Session {
     await this.send({ id: message.id, ...answer }, 10_000).catch(() => undefined);
   }
 
+  /** The server does not want the answer to a question any more. */
+  #withdraw(requestId: string): void {
+    const withdrawn = { method: 'notifications/cancelled', params: { requestId } } as const;
+    for (const call of this.calls) call.push({ kind: 'notification', ...withdrawn });
+  }
+
   /** The task that a message names, else the only open call. */
   #callOf(params: JsonObject): SessionCall | undefined {
     const meta = isObject(params['_meta']) ? params['_meta'] : {};
@@ -221,6 +251,11 @@ export class Session {
     if (isObject(related)) return calls.find(({ taskId }) => taskId === related['taskId']);
     return calls.length === 1 ? calls[0] : undefined;
   }
+}
+
+/** An answer to a request of the server, as it travels. */
+export function wireAnswer(id: string | number, answer: ClientAnswer): JsonObject {
+  return 'result' in answer ? { id, result: answer.result } : { id, error: { ...answer.error } };
 }
 
 function describe(peerId: string, result: JsonObject): ServerDescription {

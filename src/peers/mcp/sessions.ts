@@ -42,7 +42,7 @@ export class Sessions {
     for (const { session } of this.#sessions.values()) {
       if (session?.id === name.id && !session.ended) return session;
     }
-    const session = Session.adopt(this.#parts, name, this.#clock());
+    const session = Session.adopt(this.#parts, name, this.#clock);
     this.#sessions.set(`${keyOf(context)}\n${name.id}`, {
       begun: Promise.resolve(session),
       owner: ownerKey(context.principal),
@@ -87,7 +87,7 @@ export class Sessions {
     await session.end(false);
   }
 
-  /** Leaves every session; one with a running task is only put down, so that it can be found. */
+  /** Leaves every session; one with running work is only put down, so that it can be found. */
   async close(): Promise<void> {
     clearInterval(this.#sweep);
     const begun = await Promise.allSettled(
@@ -95,7 +95,7 @@ export class Sessions {
     );
     this.#sessions.clear();
     const sessions = begun.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-    await Promise.all(sessions.map((session) => session.end(session.tasks.size === 0)));
+    await Promise.all(sessions.map((session) => session.end(!hasWork(session))));
   }
 
   get #asksOutside(): boolean {
@@ -126,7 +126,7 @@ export class Sessions {
       Session.begin(
         this.#parts,
         { ...context, signal },
-        { silenceMs: connectMs, now: this.#clock() },
+        { silenceMs: connectMs, clock: this.#clock },
       ),
     );
     const entry: Entry = { begun, owner, calls: 0 };
@@ -190,6 +190,10 @@ const maxSessionsPerOwner = 64;
 
 function isBusy(session: Session): boolean {
   return session.calls.size > 0 || session.listeners.size > 0 || session.tasks.size > 0;
+}
+
+function hasWork(session: Session): boolean {
+  return session.tasks.size > 0 || session.unanswered.size > 0;
 }
 
 function keyOf(context: PeerContext): string {

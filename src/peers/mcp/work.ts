@@ -7,6 +7,7 @@ import { isObject, type JsonObject } from '../../model/json.ts';
 import type { InputRequest } from '../../model/mcp.ts';
 import type { PeerEvent } from '../../ports/peer.ts';
 import type { SessionName } from './conversation.ts';
+import type { OpenCall } from './held-calls.ts';
 
 /** A request that is under way. All members are JSON. */
 export interface Work {
@@ -31,8 +32,8 @@ export interface Work {
 export type Position =
   /** No tool was chosen yet: what was asked, and the tool whose arguments were wrong. */
   | { stage: 'choosing'; parts: Part[]; tool?: string }
-  /** The request is on its way. */
-  | { stage: 'open'; callId: string; work: Work; answers?: JsonObject }
+  /** The request is on its way; a legacy server may give its stream back to a later process. */
+  | ({ stage: 'open'; callId: string; work: Work; answers?: JsonObject } & OpenCall)
   /** The server asked, and waits for the next round. */
   | {
       stage: 'mrtr';
