@@ -105,7 +105,10 @@ module.exports = {
     {
       name: 'store-and-peers-are-wired-in-main',
       severity: 'error',
-      from: { path: '^src/', pathNot: [unitTest, '^src/(main|cli)\\.ts$', '^src/(store|peers)/'] },
+      from: {
+        path: '^src/',
+        pathNot: [unitTest, '^src/(main|cli|peer-factory)\\.ts$', '^src/(store|peers)/'],
+      },
       to: { path: '^src/(store|peers)/' },
     },
   ],

@@ -51,6 +51,7 @@ describe('a configuration', () => {
         peerConnect: 10_000,
         peerTimeout: 300_000,
         peerReply: 16_777_216,
+        aggregateTools: 100,
         sessions: 10_000,
         sessionIdle: 1_800_000,
         drain: 20_000,
@@ -58,16 +59,51 @@ describe('a configuration', () => {
       egress: { allow: [], allowLoopback: false },
       telemetry: { metrics: true },
       log: { level: 'info' },
+      organizations: [],
     });
+  });
+
+  it('pins who may sign the cards of an organization', () => {
+    const jwks = { keys: [{ kty: 'EC', crv: 'P-256', x: 'a', y: 'b', kid: '1' }] };
+    const text = JSON.stringify({
+      organizations: [
+        { id: 'partner', domains: ['Partner.example'], cardKeys: { jwks } },
+        { id: 'other', cardSignatures: 'ignore' },
+      ],
+    });
+    expect(config(text).organizations).toEqual([
+      { id: 'partner', domains: ['partner.example'], cardKeys: { jwks }, cardSignatures: 'prefer' },
+      { id: 'other', domains: [], cardSignatures: 'ignore' },
+    ]);
+  });
+
+  it('knows peers of which only a place is known', () => {
+    expect(config(peers('id: a\ndiscover: https://x.example')).peers).toEqual([
+      {
+        kind: 'discover',
+        id: 'a',
+        url: 'https://x.example',
+        definitions: 'review',
+        dedupesMessageId: false,
+        idempotentTools: [],
+        credentials: { type: 'none' },
+        headers: {},
+        public: true,
+        timeouts: {},
+      },
+    ]);
   });
 
   it('knows peers of both kinds', () => {
     const text = `
+organizations: [{ id: partner }]
 peers:
   - id: travel
     a2a: { card: https://travel.example/.well-known/agent-card.json }
     credentials: { type: bearer, token: "\${env:TOKEN}" }
     dedupesMessageId: true
+    definitions: block
+    organization: partner
     timeouts: { call: 90s, idle: 0s }
   - id: files
     mcp: { url: https://files.example/mcp }
@@ -81,6 +117,9 @@ peers:
         id: 'travel',
         card: 'https://travel.example/.well-known/agent-card.json',
         origins: ['https://travel.example'],
+        signedCard: 'resign',
+        definitions: 'block',
+        organization: 'partner',
         dedupesMessageId: true,
         credentials: { type: 'bearer', token: 'from-env' },
         headers: {},
@@ -92,6 +131,7 @@ peers:
         id: 'files',
         url: 'https://files.example/mcp',
         idempotentTools: ['read_file'],
+        definitions: 'review',
         credentials: { type: 'none' },
         headers: { 'X-Tenant': 'acme' },
         public: false,
@@ -237,6 +277,36 @@ describe('mistakes', () => {
     ['lending: []', ['lending: lending tools is not available yet; remove this section']],
     ['peers: { id: a }', ['peers: expected a list of peers']],
     [
+      'organizations: [{ id: a, cardSignatures: require }]',
+      ['organizations[0].cardKeys: expected the keys that cards must be signed with'],
+    ],
+    [
+      'organizations: [{ id: a, cardKeys: { jwks: { keys: [{ kty: EC, d: x }] } } }]',
+      [
+        'organizations[0].cardKeys.jwks.keys[0].d: this is a private key; only its public half belongs here',
+      ],
+    ],
+    [
+      'organizations: [{ id: a, cardKeys: { jwks: { keys: [{ kty: oct, k: x }] } } }]',
+      ['organizations[0].cardKeys.jwks.keys[0].kty: expected a public key (EC, RSA or OKP)'],
+    ],
+    [
+      'organizations: [{ id: a, domains: ["https://x.example"] }]',
+      ['organizations[0].domains[0]: expected a host name such as partner.example'],
+    ],
+    [
+      'organizations: [{ id: a }, { id: a }]',
+      ['organizations[1].id: used by another organization'],
+    ],
+    [
+      peers(`id: a\n${url}\norganization: nobody`),
+      ['peers[0].organization: expected the id of an entry of organizations'],
+    ],
+    [
+      peers(`id: a\n${url}\ndefinitions: never`),
+      ['peers[0].definitions: expected accept, review, block'],
+    ],
+    [
       peers(`id: Travel\n${url}`),
       ['peers[0].id: expected an identifier of a-z, 0-9 and "-", at most 63 characters'],
     ],
@@ -252,10 +322,10 @@ describe('mistakes', () => {
       peers(`id: tasks\n${url}`),
       ['peers[0].id: reserved; choose another than server-card, tasks, v1'],
     ],
-    [peers('id: a'), ['peers[0]: expected exactly one of a2a and mcp']],
+    [peers('id: a'), ['peers[0]: expected exactly one of a2a, mcp and discover']],
     [
       peers(`id: a\n${url}\na2a: { card: https://x.example/c }`),
-      ['peers[0]: expected exactly one of a2a and mcp'],
+      ['peers[0]: expected exactly one of a2a, mcp and discover'],
     ],
     [
       peers(`id: a\n${url}\ndedupesMessageId: true`),

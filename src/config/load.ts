@@ -4,7 +4,7 @@ import { parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
 import { pathText, type Mistake } from './mistake.ts';
 import { substitute } from './placeholders.ts';
-import { configSchema, isLoopbackHost, type Config } from './schema.ts';
+import { configSchema, isLoopbackHost, peer, type Config, type PeerConfig } from './schema.ts';
 
 /** A configuration, or every reason why it is none. */
 export type LoadResult =
@@ -61,6 +61,20 @@ export function parseConfig(text: string, context: LoadContext): LoadResult {
   return semantic.length > 0 ? failed(semantic) : { ok: true, config: result.data };
 }
 
+/**
+ * Checks one entry of `peers` that was not written by who owns the file: placeholders stay text, so
+ * that nobody reads the environment or files through them.
+ */
+export function parsePeer(
+  entry: unknown,
+):
+  | { readonly ok: true; readonly config: PeerConfig }
+  | { readonly ok: false; readonly mistakes: readonly Mistake[] } {
+  const result = peer.safeParse(entry, { error: describe });
+  if (result.success) return { ok: true, config: result.data };
+  return { ok: false, mistakes: result.error.issues.flatMap(mistakesOf) };
+}
+
 /** The YAML without its aliases; undefined where they have no end. */
 function plainValueOf(document: Document): unknown {
   try {
@@ -90,6 +104,12 @@ function semanticMistakes(config: Config): Mistake[] {
       message:
         'open is refused on a listener that is not loopback; set gateway.listen.host to 127.0.0.1',
     });
+  }
+  const known = new Set(config.organizations.map(({ id }) => id));
+  for (const [index, { organization }] of config.peers.entries()) {
+    if (organization === undefined || known.has(organization)) continue;
+    const message = 'expected the id of an entry of organizations';
+    mistakes.push({ path: `peers[${index}].organization`, message });
   }
   return mistakes;
 }

@@ -159,6 +159,15 @@ const headers = z.record(
     .regex(/^[\t\x20-\x7e]*$/, 'expected printable ASCII text'),
 );
 
+/** What becomes of a signed card: ours in its place, the card itself, or no card. */
+export const signedCardModes = ['resign', 'verbatim', 'reject'] as const;
+
+/** What happens to a changed definition: taken, held back until approved, or not served at all. */
+export const definitionPolicies = ['accept', 'review', 'block'] as const;
+
+/** Whether a card must be signed with a pinned key, is checked if it is, or is not checked. */
+export const signaturePolicies = ['require', 'prefer', 'ignore'] as const;
+
 const peerBase = z.strictObject({
   id: z
     .string({ error: 'expected an identifier of a-z, 0-9 and "-", at most 63 characters' })
@@ -171,9 +180,21 @@ const peerBase = z.strictObject({
       card: httpUrl,
       /** Origins beside the card's own that may have the credentials and headers. */
       origins: z.array(origin).default([]),
+      /** What becomes of a signed card on our faces. */
+      signedCard: z
+        .enum(signedCardModes, { error: `expected ${signedCardModes.join(', ')}` })
+        .optional(),
     })
     .optional(),
   mcp: z.strictObject({ url: httpUrl }).optional(),
+  /** An origin, card, server card, catalog or registry entry that leads to the peer. */
+  discover: httpUrl.optional(),
+  /** Who runs it, when its host does not say so. */
+  organization: word('an organization id').optional(),
+  /** What happens when a tool or skill is not what it was at first sight. */
+  definitions: z
+    .enum(definitionPolicies, { error: `expected ${definitionPolicies.join(', ')}` })
+    .default('review'),
   credentials: credentials.prefault({ type: 'none' }),
   /** Sent with every request to the peer. */
   headers: headers.default({}),
@@ -195,6 +216,8 @@ const peerBase = z.strictObject({
 
 interface PeerBase {
   readonly id: string;
+  readonly organization?: string;
+  readonly definitions: (typeof definitionPolicies)[number];
   readonly credentials: PeerCredentials;
   readonly headers: Readonly<Record<string, string>>;
   readonly public: boolean;
@@ -207,6 +230,7 @@ export interface A2aPeerConfig extends PeerBase {
   readonly card: string;
   /** Origins that may have the credentials and headers. */
   readonly origins: readonly string[];
+  readonly signedCard: (typeof signedCardModes)[number];
   readonly dedupesMessageId: boolean;
 }
 
@@ -217,34 +241,89 @@ export interface McpPeerConfig extends PeerBase {
   readonly idempotentTools: readonly string[];
 }
 
+/** A peer of which only a place is known that leads to it. */
+export interface DiscoverPeerConfig extends PeerBase {
+  readonly kind: 'discover';
+  readonly url: string;
+  readonly dedupesMessageId: boolean;
+  readonly idempotentTools: readonly string[];
+}
+
 /** A remote system that the gateway serves on both faces. */
-export type PeerConfig = A2aPeerConfig | McpPeerConfig;
+export type ResolvedPeerConfig = A2aPeerConfig | McpPeerConfig;
+
+/** An entry of `peers`: what it is, or where that can be found out. */
+export type PeerConfig = ResolvedPeerConfig | DiscoverPeerConfig;
 
 /** One entry of `peers`. */
 export const peer = peerBase.transform((value, context): PeerConfig => {
   const { id, credentials: identity, headers: extra, public: isPublic, timeouts } = value;
-  const base: PeerBase = { id, credentials: identity, headers: extra, public: isPublic, timeouts };
+  const { organization, definitions } = value;
+  const base: PeerBase = {
+    id,
+    ...(organization !== undefined && { organization }),
+    definitions,
+    credentials: identity,
+    headers: extra,
+    public: isPublic,
+    timeouts,
+  };
   const mistake = (key: string, message: string) =>
     context.addIssue({ code: 'custom', path: [key], message });
-  if (value.a2a !== undefined && value.mcp === undefined) {
+  const kinds = [value.a2a, value.mcp, value.discover].filter((kind) => kind !== undefined);
+  if (kinds.length !== 1) {
+    context.addIssue({ code: 'custom', message: 'expected exactly one of a2a, mcp and discover' });
+  } else if (value.discover !== undefined) {
+    const { discover: url, dedupesMessageId = false, idempotentTools = [] } = value;
+    return { kind: 'discover', url, dedupesMessageId, idempotentTools, ...base };
+  } else if (value.a2a !== undefined) {
     if (value.idempotentTools === undefined) {
       const dedupesMessageId = value.dedupesMessageId ?? false;
-      const { card } = value.a2a;
+      const { card, signedCard = 'resign' } = value.a2a;
       const origins = [new URL(card).origin, ...value.a2a.origins];
-      return { kind: 'a2a', card, origins, dedupesMessageId, ...base };
+      return { kind: 'a2a', card, origins, signedCard, dedupesMessageId, ...base };
     }
     mistake('idempotentTools', 'only an mcp peer has tools; an a2a peer takes dedupesMessageId');
-  } else if (value.mcp !== undefined && value.a2a === undefined) {
+  } else if (value.mcp !== undefined) {
     if (value.dedupesMessageId === undefined) {
       const idempotentTools = value.idempotentTools ?? [];
       return { kind: 'mcp', url: value.mcp.url, idempotentTools, ...base };
     }
     mistake('dedupesMessageId', 'only an a2a peer has messages; an mcp peer takes idempotentTools');
-  } else {
-    context.addIssue({ code: 'custom', message: 'expected exactly one of a2a and mcp' });
   }
   return z.NEVER;
 });
+
+const hostName = z
+  .string({ error: 'expected a host name' })
+  .regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/i, 'expected a host name such as partner.example')
+  .transform((name) => name.toLowerCase());
+
+const publicKey = z.looseObject({
+  kty: z.enum(['EC', 'RSA', 'OKP'], { error: 'expected a public key (EC, RSA or OKP)' }),
+  d: z.undefined({ error: 'this is a private key; only its public half belongs here' }).optional(),
+});
+
+/** Who we federate with. Trust is pinned here, and never learnt. */
+const organization = z.strictObject({
+  id: z
+    .string({ error: 'expected an identifier of a-z, 0-9 and "-"' })
+    .regex(/^[a-z0-9-]{1,63}$/, 'expected an identifier of a-z, 0-9 and "-"'),
+  /** Hosts, and those below them, whose peers are this organization's. */
+  domains: z.array(hostName).default([]),
+  /** The keys that its cards are signed with. */
+  cardKeys: z
+    .strictObject({
+      jwks: z.strictObject({ keys: z.array(publicKey).min(1, 'expected at least one key') }),
+    })
+    .optional(),
+  cardSignatures: z
+    .enum(signaturePolicies, { error: `expected ${signaturePolicies.join(', ')}` })
+    .default('prefer'),
+});
+
+/** An organization that we federate with. */
+export type OrganizationConfig = z.output<typeof organization>;
 
 const limits = z.strictObject({
   /** Largest request body, in bytes. */
@@ -268,6 +347,8 @@ const limits = z.strictObject({
   peerTimeout: duration().prefault('5m'),
   /** Largest reply of a peer, or event of its streams, in bytes. */
   peerReply: size().prefault('16MiB'),
+  /** Tools on `/mcp` above which it lists `find_tools` and `call_tool` in their place. */
+  aggregateTools: whole(0, 1_000_000).prefault(100),
   /** Legacy MCP sessions: how many at a time, and how long one may be idle. */
   sessions: whole(1, 10_000_000).prefault(10_000),
   sessionIdle: duration().prefault('30m'),
@@ -333,7 +414,23 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   connections: later('connecting users to third parties'),
-  organizations: later('federation'),
+  organizations: z
+    .array(organization, { error: 'expected a list of organizations' })
+    .superRefine((organizations, context) => {
+      const seen = new Set<string>();
+      for (const [index, { id, cardKeys, cardSignatures }] of organizations.entries()) {
+        if (seen.has(id)) {
+          const message = 'used by another organization';
+          context.addIssue({ code: 'custom', path: [index, 'id'], message });
+        }
+        seen.add(id);
+        if (cardSignatures === 'require' && cardKeys === undefined) {
+          const message = 'expected the keys that cards must be signed with';
+          context.addIssue({ code: 'custom', path: [index, 'cardKeys'], message });
+        }
+      }
+    })
+    .default([]),
   lending: later('lending tools'),
 });
 

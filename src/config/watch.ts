@@ -98,7 +98,7 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
 }
 
 /** What a running process takes up; everything else is read once, at its start. */
-const reloadable: ReadonlySet<string> = new Set(['peers', 'egress', 'log']);
+const reloadable: ReadonlySet<string> = new Set(['peers', 'organizations', 'egress', 'log']);
 
 function fixedMistakes(before: Config, after: Config): Mistake[] {
   const was = settingsOf(before);
