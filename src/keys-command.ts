@@ -1,0 +1,134 @@
+/**
+ * `isthmus keys`: the keys that the gateway signs and seals with. Nothing secret is ever printed.
+ */
+import { createHash } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { loadSealingSecret } from './auth/key-files.ts';
+import { importSigningKey, listSigningKeys, rotateSigningKey } from './auth/signing-keys.ts';
+
+/** Where the keys are and where the lines go. */
+export interface KeysCommandPlace {
+  /** `keys.dir` of the configuration. */
+  readonly dir: string;
+  readonly out: (line: string) => void;
+  readonly err: (line: string) => void;
+  /** In milliseconds. */
+  readonly now?: () => number;
+}
+
+/** How the command is called. */
+export const keysUsage = 'isthmus keys list | rotate | import FILE';
+
+/** A key in PEM or JWK is below one KiB; so much is surely none. */
+const maxFile = 65_536;
+
+/** Runs `list`, `rotate` or `import FILE`. Returns 0, 1 for a failure, 2 for a wrong call. */
+export async function keysCommand(
+  args: readonly string[],
+  place: KeysCommandPlace,
+): Promise<number> {
+  const [name, ...rest] = args;
+  const wanted = name === 'import' ? 1 : 0;
+  const action = name !== undefined && Object.hasOwn(actions, name) ? actions[name] : undefined;
+  if (action === undefined || rest.length !== wanted) {
+    const reason =
+      name === undefined
+        ? 'keys needs to know what to do'
+        : action === undefined
+          ? `keys cannot "${name}"`
+          : wanted === 1
+            ? 'keys import needs one FILE'
+            : `keys ${name} takes no argument "${rest.join(' ')}"`;
+    place.err(`isthmus: ${reason}\n\nUsage: ${keysUsage}`);
+    return 2;
+  }
+  try {
+    await action(place, rest[0] ?? '');
+    return 0;
+  } catch (error) {
+    place.err(`isthmus: ${error instanceof Error ? error.message : String(error)}`);
+    return 1;
+  }
+}
+
+type Action = (place: KeysCommandPlace, file: string) => Promise<void> | void;
+
+const actions: Readonly<Record<string, Action>> = {
+  list({ dir, out }) {
+    const rows = [...signingRows(dir), ...sealingRows(dir)];
+    if (rows.length === 0) {
+      out(`There are no keys in ${dir} yet; they are made when the gateway first starts.`);
+      return;
+    }
+    const header = ['KIND', 'ID', 'STATE', 'CREATED', 'RETIRED'];
+    for (const line of table([header, ...rows])) out(line);
+  },
+
+  async rotate({ dir, out, now }) {
+    const before = listSigningKeys(dir)?.[0];
+    const { kid } = await rotateSigningKey(dir, now);
+    sayActive(out, kid, before?.kid);
+  },
+
+  import: importKey,
+};
+
+async function importKey({ dir, out, now }: KeysCommandPlace, file: string): Promise<void> {
+  const before = listSigningKeys(dir)?.[0];
+  const { kid } = await importSigningKey(dir, readFile(file), now);
+  sayActive(out, kid, before?.kid);
+}
+
+function sayActive(out: (line: string) => void, kid: string, before: string | undefined): void {
+  out(`The active signing key is ${kid}.`);
+  if (before !== undefined && before !== kid) {
+    out(`${before} is retired and stays published. A running gateway takes this up by itself.`);
+  }
+}
+
+function readFile(file: string): string {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (stat === undefined) throw new Error(`There is no file ${file}.`);
+  if (!stat.isFile()) throw new Error(`${file} is not a file.`);
+  if (stat.size > maxFile) throw new Error(`${file} is too large for a key.`);
+  return readFileSync(file, 'utf8');
+}
+
+function signingRows(dir: string): string[][] {
+  return (listSigningKeys(dir) ?? []).map(({ kid, createdAt, retiredAt }) => [
+    'signing ES256',
+    kid,
+    retiredAt === undefined ? 'active' : 'retired',
+    iso(createdAt),
+    retiredAt === undefined ? '' : iso(retiredAt),
+  ]);
+}
+
+function sealingRows(dir: string): string[][] {
+  const stat = statSync(join(dir, 'sealing.key'), { throwIfNoEntry: false });
+  if (stat === undefined) return [];
+  // Half of a hash under a name of its own: enough to compare, useless for anything else.
+  const id = createHash('sha256')
+    .update('isthmus sealing key id')
+    .update(loadSealingSecret(dir))
+    .digest('hex')
+    .slice(0, 32);
+  return [['sealing AES-256-GCM', id, 'active', iso(stat.mtimeMs), '']];
+}
+
+function iso(time: number): string {
+  return new Date(time).toISOString().replace(/\.\d+Z$/, 'Z');
+}
+
+function table(rows: readonly string[][]): string[] {
+  const widths = (rows[0] ?? []).map((_title, column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}
