@@ -10,6 +10,26 @@ export type BusinessEvent =
   | { event: 'config.rejected'; mistakes: readonly { path: string; message: string }[] }
   | { event: 'peer.added'; peer: string; kind: 'a2a' | 'mcp' }
   | { event: 'peer.removed'; peer: string }
+  /** A peer of which only a place was known has been found. */
+  | { event: 'peer.discovered'; peer: string; kind: 'a2a' | 'mcp'; host: string }
+  /** What leads to a peer leads elsewhere now; the peer stays what it was. */
+  | { event: 'peer.moved'; peer: string; host: string }
+  /** A card was refused; an earlier one may stay in use. */
+  | { event: 'card.refused'; peer: string; rule: string; reason: string }
+  /** A peer cannot be read for what is shown of it; `reason` is absent when it can be again. */
+  | { event: 'peer.away'; peer: string; reason: string }
+  | { event: 'peer.back'; peer: string }
+  /** A peer of the configuration hides one of the same id that was added at runtime. */
+  | { event: 'peer.shadowed'; peer: string }
+  /** Somebody added, changed or removed a peer through the admin API. */
+  | {
+      event: 'peer.administered';
+      peer: string;
+      action: 'added' | 'changed' | 'removed';
+      by: string;
+    }
+  /** A peer that was added at runtime cannot be served. */
+  | { event: 'peer.unusable'; peer: string; reason: string }
   | { event: 'peer.call'; peer: string; operation: string; outcome: string; durationMs: number }
   | { event: 'peer.error'; peer: string; operation: string; code: string; error?: unknown }
   | { event: 'task.created'; taskId: string; peer: string; principal: string; state: string }
@@ -25,6 +45,44 @@ export type BusinessEvent =
   | { event: 'recovery.waiting'; interrupts: number }
   | { event: 'recovery.task'; taskId: string; peer: string; outcome: RecoveryOutcome }
   | { event: 'recovery.finished'; tasks: number; durationMs: number }
+  /**
+   * What happened to definitions of a peer since the last line of the kind; some of them are named,
+   * as `kind/name`. Here: names that were never seen before, and how many of them wait for approval.
+   */
+  | {
+      event: 'definition.pinned';
+      peer: string;
+      count: number;
+      waiting: number;
+      names: readonly string[];
+    }
+  | {
+      event: 'definition.changed';
+      peer: string;
+      count: number;
+      names: readonly string[];
+      policy: string;
+    }
+  /** The peer offers what is approved again. */
+  | { event: 'definition.restored'; peer: string; count: number; names: readonly string[] }
+  /** Not shown and not callable, whatever the policy. */
+  | {
+      event: 'definition.refused';
+      peer: string;
+      count: number;
+      names: readonly string[];
+      reasons: readonly string[];
+    }
+  /** Somebody should look at it. */
+  | {
+      event: 'definition.flagged';
+      peer: string;
+      count: number;
+      names: readonly string[];
+      reasons: readonly string[];
+    }
+  | { event: 'definition.approved'; definition: string; hash: string; by: string }
+  | { event: 'definition.rejected'; definition: string; hash: string; by: string }
   | { event: 'egress.refused'; host: string; reason: string }
   | { event: 'stream.closed_slow'; face: string; taskId?: string; queued: number }
   | { event: 'internal.error'; where: string; error: unknown };
@@ -45,6 +103,21 @@ const levels = {
   'config.rejected': 'error',
   'peer.added': 'info',
   'peer.removed': 'info',
+  'peer.discovered': 'info',
+  'peer.moved': 'warn',
+  'card.refused': 'warn',
+  'peer.away': 'warn',
+  'peer.back': 'info',
+  'peer.shadowed': 'warn',
+  'peer.administered': 'info',
+  'peer.unusable': 'error',
+  'definition.pinned': 'info',
+  'definition.changed': 'warn',
+  'definition.restored': 'info',
+  'definition.refused': 'warn',
+  'definition.flagged': 'warn',
+  'definition.approved': 'info',
+  'definition.rejected': 'info',
   'peer.call': 'debug',
   'peer.error': 'warn',
   'task.created': 'info',
@@ -114,6 +187,21 @@ function count(event: BusinessEvent, metrics: Metrics): void {
     case 'peer.added':
     case 'peer.removed':
     case 'peer.error':
+    case 'peer.discovered':
+    case 'peer.moved':
+    case 'peer.away':
+    case 'peer.back':
+    case 'card.refused':
+    case 'peer.shadowed':
+    case 'peer.administered':
+    case 'peer.unusable':
+    case 'definition.pinned':
+    case 'definition.changed':
+    case 'definition.restored':
+    case 'definition.refused':
+    case 'definition.flagged':
+    case 'definition.approved':
+    case 'definition.rejected':
     case 'task.late_event':
     case 'recovery.started':
     case 'recovery.finished':

@@ -109,12 +109,17 @@ export interface PeerFollowUp {
 /** What was recorded before a send whose outcome is not known. */
 export type Sending = { kind: 'start'; turn: PeerTurn } | { kind: 'followUp'; turn: PeerFollowUp };
 
+/** The id of the gateway's own agent, which passes work on to peers. No peer has it. */
+export const gatewayPeerId = '';
+
 /** Work at a peer, driven by the engine. */
 export interface WorkPeer {
   readonly id: string;
   readonly protocol: 'a2a' | 'mcp';
   /** Whether the peer refuses a `messageId` that it has seen, so that repeating a send is safe. */
   readonly dedupes: boolean;
+  /** Why a tool or skill that the peer has is not offered now, as a text for the caller. */
+  withheld?(name: string): string | undefined;
   /** Starts work. Ends after a message, a terminal state or a state that waits for the caller. */
   start(turn: PeerTurn, context: PeerContext): AsyncIterable<PeerEvent>;
   /** Sends a follow-up or an answer to work that exists. Ends like `start`. */
@@ -135,6 +140,18 @@ export interface WorkPeer {
   ): AsyncIterable<PeerEvent>;
   /** Asks the peer to stop. Resolves when the peer has answered; its state arrives as events. */
   cancel(position: JsonObject, context: PeerContext): Promise<void>;
+  /** The protocol whose rules hold for the work at a position, where another peer does it. */
+  protocolAt?(position: JsonObject | undefined): 'a2a' | 'mcp';
+}
+
+/** A card as its agent serves it. */
+export interface CardText {
+  /** What was read from it. */
+  readonly card: AgentCard;
+  /** What signatures are over. */
+  readonly raw: string;
+  /** Why it must not be passed on as it is; absent when it may. */
+  readonly unfit?: string;
 }
 
 /** What an A2A agent says about itself. */
@@ -142,6 +159,8 @@ export interface AgentPeer extends WorkPeer {
   readonly protocol: 'a2a';
   /** The agent's card, cached. */
   card(context?: { signal?: AbortSignal }): Promise<AgentCard>;
+  /** The same card as it was fetched; nothing where the card is made here. */
+  cardText?(context?: { signal?: AbortSignal }): Promise<CardText | undefined>;
   /** The card that the agent shows to who is authenticated. Throws `unsupported` when it has none. */
   extendedCard(context: PeerContext): Promise<AgentCard>;
 }
@@ -219,6 +238,11 @@ export type Peer = AgentPeer | ToolPeer;
 export interface PeerRegistry {
   get(id: string): Peer | undefined;
   list(): Peer[];
+}
+
+/** The protocol whose rules hold for the work at a position. */
+export function protocolOf(peer: WorkPeer, position: JsonObject | null | undefined): 'a2a' | 'mcp' {
+  return peer.protocolAt?.(position ?? undefined) ?? peer.protocol;
 }
 
 /** A JSON-RPC error relayed by a peer, as `peer-error` carries it in its facts. */

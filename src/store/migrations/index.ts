@@ -29,4 +29,40 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (task_id, seq)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE peer (
+    id         TEXT PRIMARY KEY,
+    config     TEXT NOT NULL,
+    changed_by TEXT NOT NULL,
+    added_at   INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE discovered_peer (
+    id          TEXT PRIMARY KEY,
+    url         TEXT NOT NULL,
+    entry       TEXT NOT NULL,
+    resolved_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE listing (
+    id         TEXT PRIMARY KEY,
+    version    TEXT NOT NULL,
+    added_at   INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE definition (
+    peer            TEXT NOT NULL,
+    kind            TEXT NOT NULL,
+    name            TEXT NOT NULL,
+    hash            TEXT,
+    definition      TEXT,
+    first_seen      INTEGER NOT NULL,
+    status          TEXT NOT NULL,
+    pending_hash    TEXT,
+    pending         TEXT,
+    pending_seen_at INTEGER,
+    decided_by      TEXT,
+    decided_at      INTEGER,
+    UNIQUE (peer, kind, name)
+  ) STRICT;
+  `,
 ];

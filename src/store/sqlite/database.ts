@@ -1,7 +1,7 @@
 /**
  * Opens the database file: one process, WAL, an fsync for each commit, schema up to date.
  */
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { migrations } from '../migrations/index.ts';
@@ -41,6 +41,35 @@ export function openDatabase(path: string): OpenDatabase {
   }
 }
 
+/**
+ * Opens `path` for reading, also while another process has it open; undefined when there is no such
+ * file. Throws when its schema is another than this program's.
+ */
+export function readDatabase(path: string): OpenDatabase | undefined {
+  if (!existsSync(path)) return undefined;
+  const db = new DatabaseSync(path, { readOnly: true });
+  try {
+    db.exec('PRAGMA busy_timeout = 2000;');
+    const version = schemaVersion(db);
+    if (version !== migrations.length) {
+      throw new Error(
+        `${path} has schema version ${version}, this program knows ${migrations.length}. Run the program on it that the gateway runs.`,
+      );
+    }
+    return { db, close: () => db.close() };
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function schemaVersion(db: DatabaseSync): number {
+  const { user_version: version } = db.prepare('PRAGMA user_version').get() as {
+    user_version: number;
+  };
+  return version;
+}
+
 function takeLock(path: string): DatabaseSync {
   const lock = new DatabaseSync(`${path}.lock`);
   try {
@@ -56,9 +85,7 @@ function takeLock(path: string): DatabaseSync {
 }
 
 function migrate(db: DatabaseSync): void {
-  const { user_version: version } = db.prepare('PRAGMA user_version').get() as {
-    user_version: number;
-  };
+  const version = schemaVersion(db);
   if (version > migrations.length) {
     throw new Error(
       `The database has schema version ${version}, this program knows ${migrations.length}. Run a newer program on it.`,
