@@ -8,7 +8,7 @@ import type { Peer } from './ports/peer.ts';
 /** What became of one peer. */
 export interface PeerReport {
   peer: string;
-  protocol: 'a2a' | 'mcp';
+  protocol: 'a2a' | 'mcp' | 'unknown';
   ok: boolean;
   /** The peer's own name and version. */
   name: string;
@@ -23,6 +23,12 @@ export interface PeerReport {
 /** Reaches every peer, at the same time. */
 export async function checkPeers(peers: readonly Peer[]): Promise<PeerReport[]> {
   return Promise.all(peers.map(checkPeer));
+}
+
+/** The report of a peer of which only a place is known, and nothing was found there. */
+export function notFound(peer: string, problem: string): PeerReport {
+  const blank = { name: '', version: '', speaks: '', offers: '' };
+  return { peer, protocol: 'unknown', ok: false, ...blank, problem };
 }
 
 async function checkPeer(peer: Peer): Promise<PeerReport> {

@@ -20,6 +20,8 @@ export interface EgressOptions extends EgressRules {
   readonly keepAliveMs?: number;
   /** Connections to one origin; default 1,024. */
   readonly connectionsPerOrigin?: number;
+  /** Whether a URL leads to this gateway itself, where nothing may go. */
+  readonly isOwn?: (url: URL) => boolean;
   /** Replaces the system's resolver. */
   readonly resolve?: ResolveHost;
   /** Hears of every refusal. */
@@ -78,7 +80,7 @@ export function createEgress(options: EgressOptions): Egress {
 }
 
 function openRoute(rules: EgressRules, options: EgressOptions, limits: EgressLimits): Route {
-  const policy = createEgressPolicy(rules);
+  const policy = createEgressPolicy(rules, options.isOwn);
   const connect = guardedConnector(policy, {
     resolve: options.resolve ?? resolveWithSystem,
     connectTimeoutMs: limits.connectTimeoutMs,

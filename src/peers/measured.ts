@@ -41,12 +41,16 @@ export function measured(peer: ManagedPeer, events: EventLog): ManagedPeer {
     cancel: (...args: Parameters<ManagedPeer['cancel']>) =>
       promised('cancel', () => peer.cancel(...args)),
     close: () => peer.close(),
+    ...(peer.withheld !== undefined && {
+      withheld: (name: string) => peer.withheld?.(name),
+    }),
   };
   if (peer.protocol === 'a2a') {
     return {
       ...work,
       protocol: 'a2a',
       card: (context) => peer.card(context),
+      cardText: async (context) => peer.cardText?.(context),
       extendedCard: (context) => promised('extendedCard', () => peer.extendedCard(context)),
     };
   }

@@ -8,6 +8,7 @@ import { createServer } from 'node:http';
 import type { IncomingHttpHeaders, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { parseArgs } from 'node:util';
+import { AgentCard as AgentCards } from '@a2a-js/sdk';
 import type { AgentCard, Message, SendMessageRequest, StreamResponse, Task } from '@a2a-js/sdk';
 import { DefaultRequestHandler, InMemoryTaskStore, STATE_HEADERS_KEY } from '@a2a-js/sdk/server';
 import type { ServerCallContext } from '@a2a-js/sdk/server';
@@ -24,6 +25,8 @@ import { BINDING_PATH, legacyCardJson, scriptedCard } from './a2a-agent-card.ts'
 import type { A2aBinding, A2aVersion } from './a2a-agent-card.ts';
 import { ScriptedExecutor, STREAMING_STATE_KEY } from './a2a-agent-executor.ts';
 import { dataOf, textOf } from './a2a-parts.ts';
+
+const cardPaths = ['/.well-known/agent-card.json', '/.well-known/agent.json'];
 
 /** One message that reached the agent, noted before any work on it. */
 export interface LedgerEntry {
@@ -61,6 +64,8 @@ export interface A2aAgentOptions {
   bindings?: readonly A2aBinding[];
   /** Fields of the card to replace, for instance `{ skills: [] }`. */
   card?: Partial<AgentCard>;
+  /** Makes the document at the card's addresses of the card's wire JSON, for each request. */
+  document?: (wire: Record<string, unknown>) => string | Promise<string>;
   /** A file that gets each ledger entry as a JSON line before the work starts. */
   ledgerFile?: string;
   /** When set, requests without this bearer token get 401. */
@@ -105,7 +110,8 @@ export async function startA2aAgent(options: A2aAgentOptions = {}): Promise<A2aA
   app.use(express.json({ limit: '64mb', type: ['application/json', 'application/a2a+json'] }));
   app.use(noteRequest(received));
   mountPages(app, executor, ledger);
-  mountCard(app, card, versions);
+  if (options.document === undefined) mountCard(app, card, versions);
+  else mountDocument(app, card, options.document);
   if (options.bearer !== undefined) app.use(requireBearer(options.bearer));
   const common = {
     requestHandler,
@@ -230,10 +236,21 @@ class LedgerRequestHandler extends DefaultRequestHandler {
   }
 }
 
+function mountDocument(
+  app: Express,
+  card: AgentCard,
+  document: NonNullable<A2aAgentOptions['document']>,
+): void {
+  const wire = AgentCards.toJSON(card) as Record<string, unknown>;
+  app.get(cardPaths, async (_request, response) => {
+    const text = await document(wire);
+    response.set('cache-control', 'no-cache').type('application/json').send(text);
+  });
+}
+
 function mountCard(app: Express, card: AgentCard, versions: readonly A2aVersion[]): void {
-  const paths = ['/.well-known/agent-card.json', '/.well-known/agent.json'];
   if (versions.every((one) => one === '0.3')) {
-    app.get(paths, (_request, response) => void response.json(legacyCardJson(card)));
+    app.get(cardPaths, (_request, response) => void response.json(legacyCardJson(card)));
     return;
   }
   const handler = agentCardHandler({
@@ -241,7 +258,7 @@ function mountCard(app: Express, card: AgentCard, versions: readonly A2aVersion[
     cache: { maxAge: 0 },
     legacyCompat: { enabled: versions.includes('0.3') },
   });
-  for (const path of paths) app.use(path, handler);
+  for (const path of cardPaths) app.use(path, handler);
 }
 
 /** The page behind the URL of `auth`, and a window on the ledger for agents in another process. */

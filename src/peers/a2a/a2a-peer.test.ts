@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { A2aAgent, A2aAgentOptions } from '../../../test/support/a2a-agent.ts';
 import { startA2aAgent } from '../../../test/support/a2a-agent.ts';
@@ -199,6 +201,30 @@ describe.each(dialects)('an agent on %s %s, streaming: %s, over %s', (...dialect
     await expect(all(peer.resume(position, context()))).rejects.toMatchObject({
       code: 'peer-error',
     });
+  });
+});
+
+it('an agent of 0.2 is spoken to in the methods of 0.3', async () => {
+  const behind = await agent({ versions: ['0.3'], bindings: ['JSONRPC'] });
+  const served: unknown = await (await fetch(behind.cardUrl)).json();
+  const card = { ...(served as object), protocolVersion: '0.2.6' };
+  const host = createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify(card));
+  });
+  await new Promise<void>((resolve) => host.listen(0, '127.0.0.1', resolve));
+  closers.push(async () => {
+    host.closeAllConnections();
+    host.close();
+  });
+  const { port } = host.address() as AddressInfo;
+  const peer = connectOver('request', `http://127.0.0.1:${port}/card.json`);
+  const events = await all(peer.start({ message: message('echo hello') }, context()));
+  expect(events).toMatchObject([{ kind: 'message', message: { parts: [{ text: 'hello' }] } }]);
+  const [call] = behind.received.filter(({ method }) => method === 'POST');
+  expect(call?.rpcMethod).toMatch(/^message\/(send|stream)$/);
+  expect(call?.body).toMatchObject({
+    params: { message: { kind: 'message' }, configuration: { acceptedOutputModes: [] } },
   });
 });
 

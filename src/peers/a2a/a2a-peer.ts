@@ -18,6 +18,18 @@ export interface A2aPeerOptions {
   id: string;
   /** The agent's card, or its base URL with the card at the well-known place below it. */
   card: URL;
+  /**
+   * Origins where an interface is preferred to one elsewhere; the card's own when absent. What goes
+   * to them is the matter of `egress`.
+   */
+  origins?: readonly string[];
+  /**
+   * Looks at the text of a card before it is used, and says what of it may be used; all of it
+   * without an answer. What it throws is why the card is refused.
+   */
+  verifyCard?: (raw: string) => Promise<JsonObject | undefined>;
+  /** Why the text of a card that is in use must not be passed on as it is. */
+  unfitCard?: (raw: string) => Promise<string | undefined>;
   /** The guarded way out; with `request`, agents on JSON-RPC 1.0 cost a fraction. */
   egress: AgentEgress;
   /** Headers that authenticate the gateway; asked for each request. */
@@ -50,9 +62,12 @@ export function createA2aPeer(options: A2aPeerOptions): A2aPeer {
   const log = options.log ?? (() => undefined);
   const closing = new AbortController();
   const common = { peerId: id, credentials, clock };
+  const origins = options.origins ?? [options.card.origin];
   const cards = createCardSource({
     ...common,
     url: options.card,
+    origins,
+    verify: options.verifyCard,
     fetch: options.egress.fetch,
     timeoutMs: timeouts.connectMs,
     log,
@@ -70,12 +85,18 @@ export function createA2aPeer(options: A2aPeerOptions): A2aPeer {
     protocol: 'a2a',
     dedupes: options.dedupesMessageId,
     card: async (context) => (await cards.current(context?.signal)).card,
+    cardText: async (context) => {
+      const { card, raw } = await cards.current(context?.signal);
+      if (raw === undefined) return undefined;
+      const unfit = await options.unfitCard?.(raw);
+      return { card, raw, ...(unfit !== undefined && { unfit }) };
+    },
     extendedCard: async (context) => {
       const { card } = await cards.current(context.signal);
       if (card.capabilities.extendedAgentCard !== true) {
         throw new GatewayError('unsupported', 'This agent has no extended card. Read its card.');
       }
-      return readCard(id, await client.extendedCard(context)).card;
+      return readCard(id, await client.extendedCard(context), { origins }).card;
     },
     start: (turn, context) => turns.start(turn, context),
     followUp: (position, turn, context) => turns.followUp(position, turn, context),

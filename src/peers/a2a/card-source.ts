@@ -4,11 +4,14 @@
  *
  * Spec: A2A 1.0 §8.6 (caching)
  */
+import type { GatewayError } from '../../model/errors.ts';
 import type { Clock } from '../../model/ids.ts';
 import type { JsonObject } from '../../model/json.ts';
-import { readCard } from './card.ts';
+import { readJsonDocument } from '../../translate/json-document.ts';
+import { badCard, readCard } from './card.ts';
 import type { KnownCard } from './card.ts';
-import { DeadlineError, faultFrom, ReplyError } from './faults.ts';
+import { freshMs, leastFreshMs, validatorsOf } from './card-freshness.ts';
+import { DeadlineError, faultFrom, noCardFault, ReplyError } from './faults.ts';
 import { abortable, LinkedAbort } from './linked-abort.ts';
 import { checkedFetch } from './reply.ts';
 
@@ -17,10 +20,20 @@ export interface CardSourceOptions {
   peerId: string;
   /** The card itself, or the agent's base URL with the card at its well-known place. */
   url: URL;
+  /** Origins where an interface is preferred to one elsewhere. */
+  origins?: readonly string[];
   fetch: typeof fetch;
   credentials: () => Promise<Record<string, string>>;
   /** Milliseconds until a fetch of the card has failed. */
   timeoutMs: number;
+  /** The largest card in bytes; 1 MiB when absent. */
+  maxBytes?: number;
+  /**
+   * Gets the text of a card before anything of it is used, and says what of it may be used; all of
+   * it without an answer. When it throws, the card is refused with that error, and an earlier good
+   * one stays in use.
+   */
+  verify?: (raw: string) => Promise<JsonObject | undefined>;
   clock: Clock;
   log: (event: string, facts: JsonObject) => void;
 }
@@ -34,56 +47,36 @@ export interface CardSource {
   close(): void;
 }
 
-/** How long a card without `max-age` is fresh. */
-const defaultFreshMs = 5 * 60_000;
-/** However often the host wants to be asked: not more often than this. */
-const leastFreshMs = 5_000;
+const defaultMaxBytes = 1024 * 1024;
 
+/** A good card and how it is asked for again. */
 interface Cached {
   known: KnownCard;
-  etag: string | null;
+  /** Where it was found: validators mean nothing elsewhere. */
+  href: string;
+  validators: Record<string, string>;
   freshUntil: number;
+}
+
+/** What an exchange with the host brought. */
+interface Fetched extends Omit<Cached, 'known'> {
+  /** The text of the card; undefined when it is the one that we have. */
+  raw: string | undefined;
 }
 
 /** Builds the source; nothing is fetched before the first use. */
 export function createCardSource(options: CardSourceOptions): CardSource {
   const { peerId, clock, log } = options;
-  const request = checkedFetch(acceptNotModified(options.fetch), clock);
   const closing = new AbortController();
   let cached: Cached | undefined;
   let fetching: Promise<KnownCard> | undefined;
 
-  const fetchOne = async (url: URL, signal: AbortSignal): Promise<KnownCard> => {
-    const headers: Record<string, string> = {
-      ...(await options.credentials()),
-      accept: 'application/json',
-      'a2a-version': '1.0',
-    };
-    if (cached?.etag) headers['if-none-match'] = cached.etag;
-    const response = await request(url, { headers, signal });
-    const freshUntil = clock() + freshMs(response.headers.get('cache-control'));
-    if (response.headers.has(notModified) && cached) {
-      cached = { ...cached, freshUntil };
-      return cached.known;
-    }
-    const known = readCard(peerId, await response.json());
-    cached = { known, etag: response.headers.get('etag'), freshUntil };
-    return known;
-  };
-
   const fetchNow = async (): Promise<KnownCard> => {
-    const link = new LinkedAbort(closing.signal);
-    const overdue = new DeadlineError(options.timeoutMs);
-    const timer = setTimeout(() => link.abort(overdue), options.timeoutMs);
-    try {
-      return await firstFound(candidates(options.url), (url) => fetchOne(url, link.signal));
-    } catch (error) {
-      const cause = link.signal.reason === overdue ? overdue : error;
-      throw faultFrom(cause, { peerId, stage: 'card' });
-    } finally {
-      clearTimeout(timer);
-      link.release();
-    }
+    const { raw, ...rest } = await fetchWithin(options, cached, closing.signal);
+    const known = raw === undefined ? cached?.known : await cardFrom(raw, options);
+    if (known === undefined) throw noCardFault({ peerId, stage: 'card' }, 'nothing');
+    cached = { ...rest, known };
+    return known;
   };
 
   const fetchShared = (): Promise<KnownCard> => {
@@ -114,6 +107,91 @@ export function createCardSource(options: CardSourceOptions): CardSource {
   };
 }
 
+/** The card of a text, once whoever verifies it has nothing against it. */
+async function cardFrom(raw: string, options: CardSourceOptions): Promise<KnownCard> {
+  const { peerId, origins, log } = options;
+  const document = readJsonDocument(raw);
+  if (!document.ok) throw flawedCard(peerId, document.flaw, document.problem);
+  let usable: unknown = document.value;
+  try {
+    usable = (await options.verify?.(raw)) ?? usable;
+  } catch (error) {
+    log('a2a.card.refused', { peer: peerId, reason: reasonText(error) });
+    throw error;
+  }
+  return { ...readCard(peerId, usable, { origins }), raw };
+}
+
+/** One exchange with the host, no longer than is allowed. */
+async function fetchWithin(
+  options: CardSourceOptions,
+  known: Cached | undefined,
+  closing: AbortSignal,
+): Promise<Fetched> {
+  const link = new LinkedAbort(closing);
+  const overdue = new DeadlineError(options.timeoutMs);
+  const timer = setTimeout(() => link.abort(overdue), options.timeoutMs);
+  const get = (url: URL) => fetchText(url, options, { known, signal: link.signal });
+  try {
+    return await firstFound(candidates(options.url), get);
+  } catch (error) {
+    const cause = link.signal.reason === overdue ? overdue : error;
+    throw faultFrom(cause, { peerId: options.peerId, stage: 'card' });
+  } finally {
+    clearTimeout(timer);
+    link.release();
+  }
+}
+
+/** Asks for the card at one address, on condition that it is not the one that we have. */
+async function fetchText(
+  url: URL,
+  { peerId, clock, ...options }: CardSourceOptions,
+  { known, signal }: { known: Cached | undefined; signal: AbortSignal },
+): Promise<Fetched> {
+  const held = known?.href === url.href ? known : undefined;
+  const headers: Record<string, string> = {
+    ...(await options.credentials()),
+    accept: 'application/json',
+    'a2a-version': '1.0',
+    ...held?.validators,
+  };
+  const response = await options.fetch(url, { headers, signal, redirect: 'manual' });
+  const freshUntil = clock() + freshMs(response.headers, clock());
+  if (response.status === 304 && held !== undefined) {
+    // Spec: RFC 9111 §4.3.4: what the reply says anew replaces what is stored
+    const validators = { ...held.validators, ...validatorsOf(response.headers) };
+    return { raw: undefined, href: held.href, validators, freshUntil };
+  }
+  const answer = await checkedFetch(() => Promise.resolve(response), clock)(url);
+  if (/^text\/event-stream\b/i.test(answer.headers.get('content-type') ?? '')) {
+    await answer.body?.cancel();
+    throw noCardFault({ peerId, stage: 'card' }, 'an event stream');
+  }
+  const raw = await limitedText(answer, options.maxBytes ?? defaultMaxBytes, peerId);
+  return { raw, href: url.href, validators: validatorsOf(answer.headers), freshUntil };
+}
+
+/** The body of a reply, which is cut off where it outgrows the limit. */
+async function limitedText(response: Response, max: number, peerId: string): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  const body: AsyncIterable<Uint8Array> | null = response.body;
+  for await (const chunk of body ?? []) {
+    size += chunk.length;
+    // Leaving the loop closes the stream, and with it the connection.
+    if (size > max) throw badCard(peerId, `is larger than ${max} bytes, and is not read`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function flawedCard(peerId: string, flaw: string, problem: string): GatewayError {
+  return flaw === 'not-json'
+    ? noCardFault({ peerId, stage: 'card' }, 'something that is not JSON')
+    : badCard(peerId, problem);
+}
+
 /** The URL itself; where it is no document, also the well-known place below it. */
 function candidates(url: URL): URL[] {
   if (url.pathname.endsWith('.json')) return [url];
@@ -135,25 +213,6 @@ async function firstFound<T>(urls: URL[], get: (url: URL) => Promise<T>): Promis
     }
   }
   throw missing;
-}
-
-function freshMs(cacheControl: string | null): number {
-  const found = /\bmax-age=(\d+)/i.exec(cacheControl ?? '');
-  if (/\bno-(cache|store)\b/i.test(cacheControl ?? '')) return leastFreshMs;
-  return found ? Math.max(leastFreshMs, Number(found[1]) * 1000) : defaultFreshMs;
-}
-
-/** Marks a 304, which is no success to `fetch`, as an answer with nothing new in it. */
-const notModified = 'x-not-modified';
-
-function acceptNotModified(send: typeof fetch): typeof fetch {
-  return async (input, init) => {
-    const response = await send(input, init);
-    if (response.status !== 304) return response;
-    const headers = new Headers(response.headers);
-    headers.set(notModified, '1');
-    return new Response('{}', { status: 200, headers });
-  };
 }
 
 function reasonText(error: unknown): string {

@@ -16,8 +16,8 @@ import type { StreamResponse as SdkStreamResponse } from '@a2a-js/sdk';
 import { ClientFactory, JsonRpcTransportFactory, RestTransportFactory } from '@a2a-js/sdk/client';
 import type { Client, RequestOptions, TransportFactory } from '@a2a-js/sdk/client';
 import type { StreamResponse } from '../../model/a2a.ts';
+import { isLegacyInterface } from '../../translate/agent-interface.ts';
 import type { AgentCalls, CallOptions, EventStream, StreamOptions } from './agent-calls.ts';
-import { isLegacyInterface } from './card.ts';
 import type { KnownCard } from './card.ts';
 import { markingAppend, unmarkedAppend } from './legacy-append.ts';
 import type { Outgoing, WireReader } from './wire.ts';
@@ -112,14 +112,17 @@ function optionsOf({ signal, headers }: CallOptions): RequestOptions {
 /** The SDK picks among interfaces by its own taste: it is shown only the one that we chose. */
 function openClient({ card, chosen }: KnownCard, fetchImpl: typeof fetch): Promise<Client> {
   const legacyCompat = { enabled: true };
-  const restFetch = isLegacyInterface(chosen) ? markingAppend(fetchImpl) : fetchImpl;
+  const legacy = isLegacyInterface(chosen);
+  const restFetch = legacy ? markingAppend(fetchImpl) : fetchImpl;
   const factory = new ClientFactory({
     transports: [
       new JsonRpcTransportFactory({ fetchImpl, legacyCompat }),
       quiet(new RestTransportFactory({ fetchImpl: restFetch, legacyCompat })),
     ],
   });
-  const only = CardCodec.fromJSON({ ...card, supportedInterfaces: [chosen] });
+  // What we speak of 0.2 is the same in 0.3, and the SDK knows that name alone.
+  const named = legacy ? { ...chosen, protocolVersion: '0.3' } : chosen;
+  const only = CardCodec.fromJSON({ ...card, supportedInterfaces: [named] });
   return factory.createFromAgentCard(only);
 }
 

@@ -68,8 +68,11 @@ export function parseAllowEntry(
   return { host: normalizeHost(new URL(`http://${parts[1]}`).hostname), port };
 }
 
-/** Builds the policy; throws a `TypeError` that names an entry it cannot read. */
-export function createEgressPolicy(rules: EgressRules): EgressPolicy {
+/** Builds the policy, for any target but our own; throws a `TypeError` that names an entry it cannot read. */
+export function createEgressPolicy(
+  rules: EgressRules,
+  isOwn: (url: URL) => boolean = () => false,
+): EgressPolicy {
   const ranges: [Address, number][] = [];
   const hosts: HostEntry[] = [];
   for (const entry of rules.allow) {
@@ -118,6 +121,7 @@ export function createEgressPolicy(rules: EgressRules): EgressPolicy {
     if (url.username !== '' || url.password !== '') {
       throw new EgressRefusedError('credentials', url.host);
     }
+    if (isOwn(url)) throw new EgressRefusedError('self', url.host);
     const refusal = refusalOf(url);
     if (refusal !== '') throw new EgressRefusedError(refusal, url.host);
     return url;

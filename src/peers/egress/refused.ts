@@ -6,6 +6,7 @@ export type EgressRefusal =
   | 'scheme' // neither http nor https
   | 'credentials' // user or password inside the URL
   | 'address' // a literal, resolved or connected address that is not public and not listed
+  | 'self' // this gateway
   | 'origin' // not an origin that may have the peer's credentials
   | 'redirect'; // the peer answered with a redirect, which is never followed
 
@@ -15,6 +16,7 @@ const texts: Record<EgressRefusal, string> = {
   credentials: 'A URL must not carry a user name or password.',
   address:
     'The target is not on the public network; an operator can list it under egress in the configuration.',
+  self: 'The target is this gateway itself. A peer has to name an address of its own.',
   origin:
     "The agent's card points to another origin, where the agent's credentials do not go; an operator can list it under a2a.origins in the configuration.",
   redirect: 'The target answered with a redirect, and redirects are not followed.',

@@ -4,6 +4,7 @@
  */
 import type { Clock, MintId } from '../../model/ids.ts';
 import type { JsonObject } from '../../model/json.ts';
+import { product } from '../../model/product.ts';
 import type {
   Catalogue,
   ChangeFilter,
@@ -56,6 +57,8 @@ export interface McpPeerOptions {
   /** A legacy session that nobody uses is left after this time; five minutes when absent. */
   readonly sessionUnusedMs?: number;
   readonly validator?: SchemaValidator;
+  /** What of its catalogue the server may be asked for by a message; everything when absent. */
+  readonly offered?: (catalogue: Catalogue) => Catalogue;
   readonly log?: (event: string, facts: JsonObject) => void;
 }
 
@@ -89,7 +92,7 @@ class Connector implements ToolPeer {
       maxBytes: options.maxBytes ?? 16 * 1024 * 1024,
       ...(options.credentials !== undefined && { credentials: options.credentials }),
     };
-    const clientInfo = options.clientInfo ?? { name: 'isthmus', version: '0.1.0' };
+    const clientInfo = options.clientInfo ?? product;
     this.#dialects = new Dialects(
       {
         wire,
@@ -141,6 +144,7 @@ class Connector implements ToolPeer {
       },
       catalogues: this.#catalogues,
       held,
+      offered: options.offered ?? ((catalogue) => catalogue),
       onProtocolFault: (context) => {
         this.#dialects.invalidate();
         this.#dialects.recheck(context);

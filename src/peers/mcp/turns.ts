@@ -1,7 +1,7 @@
 /** Turns that start work: which request a message means, and pursuing it. */
 import type { Message } from '../../model/a2a.ts';
 import { GatewayError } from '../../model/errors.ts';
-import type { PeerContext, PeerEvent, PeerTurn } from '../../ports/peer.ts';
+import type { Catalogue, PeerContext, PeerEvent, PeerTurn } from '../../ports/peer.ts';
 import type { Catalogues } from './catalogue.ts';
 import { lossKey } from '../../translate/loss.ts';
 import { chosenWork, decidedWork, type Choice, type ChoiceParts } from './choice.ts';
@@ -16,6 +16,8 @@ export interface TurnParts {
   readonly choice: ChoiceParts;
   readonly catalogues: Catalogues;
   readonly held: HeldCalls;
+  /** What of the catalogue messages may choose from. */
+  readonly offered: (catalogue: Catalogue) => Catalogue;
   /** Hears that the server answered as if it spoke another revision now. */
   readonly onProtocolFault: (context: PeerContext) => void;
 }
@@ -40,11 +42,14 @@ export async function choose(
   tool: string | undefined,
 ): Promise<Choice> {
   const known = await parts.catalogues.known(context);
-  const choice = chosenWork(parts.choice, message, known.catalogue, { context, tool });
+  const choice = chosenWork(parts.choice, message, parts.offered(known.catalogue), {
+    context,
+    tool,
+  });
   if (choice.kind === 'work') return choice;
   const fresh = await parts.catalogues.fresh(context);
   if (fresh === known) return choice;
-  return chosenWork(parts.choice, message, fresh.catalogue, { context, tool });
+  return chosenWork(parts.choice, message, parts.offered(fresh.catalogue), { context, tool });
 }
 
 /** Asks, or pursues what was chosen. */
