@@ -4,43 +4,82 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CardEndpoint, cardPaths } from './a2a/card-endpoint.ts';
+import { openSigningKeys } from './auth/signing-keys.ts';
 import type { Config } from './config/schema.ts';
+import { staticDocuments } from './discovery/documents.ts';
 import { GatewayError } from './model/errors.ts';
-import type { PeerRegistry } from './ports/peer.ts';
+import { createMintId, pooledRandomBytes, type Clock } from './model/ids.ts';
+import type { EventLog } from './observe/events.ts';
+import type { Peers } from './peer-factory.ts';
+import { gatewayPeerId } from './ports/peer.ts';
+import type { KnownListing } from './ports/peer-store.ts';
+import { createPublication } from './publication.ts';
 
 /** A file that was written, or why it was not. */
 export interface WrittenDocument {
   path: string;
   problem?: string;
+  /** The configuration wants it so. */
+  meant?: true;
 }
 
-/** Writes each document below `out` at the path of its URL. */
+/** How long the peers may take to describe themselves (ms). */
+const patienceMs = 30_000;
+
+/** Writes each document of the public peers below `out`, at the path of its URL. */
 export async function writeWellKnown(
   config: Config,
-  peers: PeerRegistry,
+  parts: {
+    peers: Peers;
+    events: EventLog;
+    /** Since when peers are known. */
+    known?: readonly KnownListing[];
+    clock?: Clock;
+  },
   out: string,
 ): Promise<WrittenDocument[]> {
-  const {
-    listen,
+  const { listen, organization } = config.gateway;
+  const { publicUrl = `http://${listen.host}:${listen.port}` } = config.gateway;
+  const keys = openSigningKeys(config.keys.dir);
+  const mintId = createMintId(pooledRandomBytes());
+  const { known, ...rest } = parts;
+  const listings = known && { known };
+  const publication = createPublication({
+    ...rest,
+    keys,
+    publicUrl,
     organization,
-    publicUrl = `http://${listen.host}:${listen.port}`,
-  } = config.gateway;
-  const log = { event: () => {} };
-  const cards = new CardEndpoint({ peers, publicUrl, organization, log });
+    mintId,
+    listings,
+  });
+  const { directory, place, agents, cards } = publication;
+  await directory.settled(patienceMs);
   const written: WrittenDocument[] = [];
-  for (const { id } of config.peers) {
-    const paths = [...cardPaths].map((path) => join(out, 'a2a', id, path));
+  const write = (path: string, body: string | Uint8Array): void => {
+    const file = join(out, path);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, body);
+    written.push({ path: file });
+  };
+  const log = { event: () => {} };
+  const endpoint = new CardEndpoint({ ...cards, peers: agents, publicUrl, organization, log });
+  const shown = directory.list().filter((listing) => listing.public);
+  for (const id of [gatewayPeerId, ...shown.map((listing) => listing.id)]) {
+    const base = id === gatewayPeerId ? '' : `/a2a/${id}`;
+    const paths = [...cardPaths].map((path) => `${base}${path}`);
     try {
-      const body = await cards.document(id);
-      for (const path of paths) {
-        mkdirSync(dirname(path), { recursive: true });
-        writeFileSync(path, body);
-        written.push({ path });
-      }
+      const body = await endpoint.document(id);
+      for (const path of paths) write(path, body);
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
-      written.push(...paths.map((path) => ({ path, problem: error.message })));
+      const meant = error.code === 'unsupported' && { meant: true as const };
+      const { message: problem } = error;
+      written.push(...paths.map((path) => ({ path: join(out, path), problem, ...meant })));
     }
   }
+  for (const { path, body } of staticDocuments(directory, place, config.limits.aggregateTools))
+    write(path, body);
+  write('/.well-known/jwks.json', JSON.stringify(keys.current().jwks));
+  directory.close();
   return written;
 }

@@ -4,10 +4,19 @@
  *
  * Spec: A2A 1.0 §4.4 (AgentCard), §5.2 (interfaces), A2A 0.3 §5.5 (the older shape)
  */
+import { publishedUrl } from '../discovery/published-text.ts';
 import type { AgentCard, AgentExtension, AgentInterface, AgentSkill } from '../model/a2a.ts';
 import type { JsonObject } from '../model/json.ts';
-import type { Catalogue } from '../ports/peer.ts';
-import { skillsFromCatalogue, toolCallExtension } from '../translate/tool-skills.ts';
+import { gatewayPeerId, type Catalogue } from '../ports/peer.ts';
+import {
+  boundedModes,
+  boundedText,
+  cardParts,
+  mostSkills,
+  shownOnCard,
+} from '../translate/card-bounds.ts';
+import { skillNames, skillsFromCatalogue, toolCallExtension } from '../translate/tool-skills.ts';
+import { hasNoSkills } from '../translate/withheld-skills.ts';
 
 /** Who runs the gateway. */
 export interface Organization {
@@ -30,27 +39,48 @@ export type HybridCard = AgentCard & JsonObject;
 const bindings = ['JSONRPC', 'HTTP+JSON'] as const;
 const versions = ['1.0', '0.3'] as const;
 
+/** In UTF-16 units; longer ones are cut. */
+const longestLine = 1024;
+const longestDescription = 16 * 1024;
+
 /** An agent's own card with our interfaces in place of its own. Spec: A2A 1.0 §4.4.1 */
 export function cardOfAgent(card: AgentCard, place: CardPlace): AgentCard {
-  const { name, description, version, provider, documentationUrl, iconUrl } = card;
-  const said = description || name || place.peerId;
+  const { description } = card;
+  const name = boundedText(card.name || place.peerId, longestLine);
+  const version = boundedText(card.version || '1.0.0', longestLine);
+  const isOurs = place.peerId === gatewayPeerId;
+  const provider = isOurs ? card.provider : providerOf(card.provider);
+  const documentationUrl = publishedUrl(card.documentationUrl);
+  const iconUrl = publishedUrl(card.iconUrl);
+  const said = boundedText(description || name, longestDescription);
+  const own = hasNoSkills(card)
+    ? [{ id: 'send_message', name: 'Send message', description: said, tags: ['message'] }]
+    : card.skills;
+  const declared = card.capabilities.extensions ?? [];
+  // Our own card is bounded where it is made.
+  const { skills, extensions } = isOurs
+    ? { skills: own, extensions: declared }
+    : shownOnCard(
+        cardParts(own.slice(0, mostSkills).map(withoutSecurity), declared, {
+          skills: own.length,
+        }),
+        "The whole is the agent's own card.",
+      );
   return {
-    name: name || place.peerId,
+    name,
     description: said,
     supportedInterfaces: interfacesOf(place),
     ...(provider && { provider }),
-    version: version || '1.0.0',
-    ...(documentationUrl && { documentationUrl }),
+    version,
+    ...(documentationUrl !== undefined && { documentationUrl }),
     capabilities: {
-      ...capabilitiesWith(card.capabilities.extensions ?? []),
+      ...capabilitiesWith(extensions),
       extendedAgentCard: card.capabilities.extendedAgentCard === true,
     },
-    defaultInputModes: orElse(card.defaultInputModes, ['text/plain']),
-    defaultOutputModes: orElse(card.defaultOutputModes, ['text/plain']),
-    skills: orElse(card.skills, [
-      { id: 'send_message', name: 'Send message', description: said, tags: ['message'] },
-    ]).map(withoutSecurity),
-    ...(iconUrl && { iconUrl }),
+    defaultInputModes: orElse(boundedModes(card.defaultInputModes ?? []), ['text/plain']),
+    defaultOutputModes: orElse(boundedModes(card.defaultOutputModes ?? []), ['text/plain']),
+    skills,
+    ...(iconUrl !== undefined && { iconUrl }),
   };
 }
 
@@ -58,11 +88,25 @@ export function cardOfAgent(card: AgentCard, place: CardPlace): AgentCard {
 export function cardOfServer(catalogue: Catalogue, place: CardPlace): AgentCard {
   const { serverInfo, instructions } = catalogue;
   const { organization, publicUrl, peerId } = place;
-  const name = text(serverInfo['title']) ?? text(serverInfo['name']) ?? peerId;
-  const description =
-    text(serverInfo['description']) ?? text(instructions) ?? `The tools of ${name}, as an agent.`;
-  const documentationUrl = text(serverInfo['websiteUrl']);
-  const own = text(serverInfo['version']) ?? '1.0.0';
+  const name = boundedText(
+    text(serverInfo['title']) ?? text(serverInfo['name']) ?? peerId,
+    longestLine,
+  );
+  const description = boundedText(
+    text(serverInfo['description']) ?? text(instructions) ?? `The tools of ${name}, as an agent.`,
+    longestDescription,
+  );
+  const documentationUrl = publishedUrl(serverInfo['websiteUrl']);
+  const own = boundedText(text(serverInfo['version']) ?? '1.0.0', longestLine);
+  const count = skillNames(catalogue).length;
+  const { skills, extensions } = shownOnCard(
+    cardParts(
+      skillsFromCatalogue(catalogue, mostSkills),
+      [toolCallExtension(catalogue, mostSkills)],
+      { skills: count, schemas: count },
+    ),
+    `The whole is in tools/list at ${publicUrl.replace(/\/+$/, '')}/mcp/${peerId}.`,
+  );
   return {
     name,
     description,
@@ -70,10 +114,10 @@ export function cardOfServer(catalogue: Catalogue, place: CardPlace): AgentCard 
     provider: { organization: organization.name, url: organization.url ?? publicUrl },
     version: `${own}+${catalogue.version.slice(0, 16)}`,
     ...(documentationUrl !== undefined && { documentationUrl }),
-    capabilities: capabilitiesWith([toolCallExtension(catalogue)]),
+    capabilities: capabilitiesWith(extensions),
     defaultInputModes: ['application/json', 'text/plain'],
     defaultOutputModes: ['text/plain', 'application/json'],
-    skills: orElse(skillsFromCatalogue(catalogue), [
+    skills: orElse(skills, [
       {
         id: 'describe',
         name: 'Describe',
@@ -102,11 +146,21 @@ export function hybridCard(card: AgentCard): HybridCard {
 }
 
 /** Both bindings share one base; what is asked for tells them apart. */
-export function interfacesOf({ peerId, publicUrl }: CardPlace): AgentInterface[] {
-  const url = `${publicUrl.replace(/\/+$/, '')}/a2a/${peerId}`;
+export function interfacesOf({
+  peerId,
+  publicUrl,
+}: Pick<CardPlace, 'peerId' | 'publicUrl'>): AgentInterface[] {
+  const base = `${publicUrl.replace(/\/+$/, '')}/a2a`;
+  const url = peerId === gatewayPeerId ? base : `${base}/${peerId}`;
   return versions.flatMap((protocolVersion) =>
     bindings.map((protocolBinding) => ({ url, protocolBinding, protocolVersion })),
   );
+}
+
+/** Readers show these URLs as links: only those that lead to the public web are ours to sign. */
+function providerOf(provider: AgentCard['provider']): AgentCard['provider'] {
+  const url = publishedUrl(provider?.url);
+  return provider === undefined || url === undefined ? undefined : { ...provider, url };
 }
 
 function capabilitiesWith(extensions: AgentExtension[]): AgentCard['capabilities'] {

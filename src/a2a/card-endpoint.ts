@@ -1,42 +1,61 @@
 /**
- * Serves the cards of all peers: built once per change of the peer, revalidated by ETag. While a
- * peer is away its last known card is served.
+ * Serves the cards of all peers and of the gateway itself: built and signed once per change of what
+ * they show, revalidated by ETag. While a peer is away its last known card is served; while its next
+ * one is being made, those that did not begin that get the last one.
  *
- * Spec: A2A 1.0 §8.2 (well-known URI), §8.6 (caching)
+ * Spec: A2A 1.0 §8.2 (well-known URI), §8.4 (signing), §8.6 (caching)
  */
-import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import {
+  answeredByMethod,
+  sendDocument,
+  tagged,
+  type TaggedBody,
+} from '../discovery/http-document.ts';
 import type { AgentCard } from '../model/a2a.ts';
 import { GatewayError } from '../model/errors.ts';
-import { anonymous } from '../model/principal.ts';
+import { anonymous, ownerKey } from '../model/principal.ts';
 import type { Principal } from '../model/principal.ts';
-import type { AgentPeer, PeerContext, PeerRegistry, ToolPeer } from '../ports/peer.ts';
+import type { AgentPeer, CardText, PeerContext, PeerRegistry, ToolPeer } from '../ports/peer.ts';
 import { cardOfAgent, cardOfServer, hybridCard } from './agent-card.ts';
 import type { Organization } from './agent-card.ts';
 import { statusBody } from './errors.ts';
 import type { A2aFaceLog } from './log.ts';
-import { headerOf } from './version.ts';
+
+/** Signs cards with the key that is active now. */
+export interface CardSigner {
+  /** Names the key: another key means that cards are signed again. */
+  readonly kid: string;
+  /** The card with our signatures: the same bytes for the same card and key. */
+  sign(card: object): Promise<object>;
+}
+
+/** What becomes of a card that its agent has signed: ours in its place, the card itself, or none. */
+export type SignedCardMode = 'resign' | 'verbatim' | 'reject';
 
 /** What cards are made of. */
 export interface CardOptions {
   peers: PeerRegistry;
   publicUrl: string;
   organization: Organization;
+  /** Cards are served unsigned without it. */
+  signer?: () => CardSigner;
+  /** What becomes of a signed card of a peer; `resign` when absent. */
+  signedCardMode?: (peerId: string) => SignedCardMode;
+  /** The `Link` to the site's catalogue. */
+  link?: string;
   log: Pick<A2aFaceLog, 'event'>;
 }
 
 /** A card as it is sent. */
 interface Served {
   card: AgentCard;
-  hybrid: { body: string; etag: string };
-  current: { body: string; etag: string };
+  hybrid: TaggedBody;
+  current: TaggedBody;
 }
 
 /** How long a card may take to fetch (ms). */
 const fetchMs = 10_000;
-
-/** How long readers may keep a card (s). */
-const maxAge = 60;
 
 /** The well-known paths below a peer's base. Spec: A2A 1.0 §8.2; `agent.json` is the older name */
 export const cardPaths: ReadonlySet<string> = new Set([
@@ -48,8 +67,15 @@ export const cardPaths: ReadonlySet<string> = new Set([
 export class CardEndpoint {
   readonly #options: CardOptions;
   /** By the object that the connector caches, so that a card is built once per change. */
-  readonly #built = new WeakMap<object, Served>();
+  readonly #built = new WeakMap<object, { kid: string; served: Served }>();
   readonly #last = new Map<string, Served>();
+  /** Cards that are being made: by peer what anybody gets, by source what is somebody's own. */
+  readonly #making = new Map<string | object, Promise<Served>>();
+  /** By the same object: whether its text is signed, and the text as it is sent. */
+  readonly #signed = new WeakMap<object, boolean>();
+  readonly #verbatims = new WeakMap<object, TaggedBody>();
+  /** Why a card of ours stands in the place of a peer's own. */
+  readonly #replaced = new Map<string, string>();
 
   constructor(options: CardOptions) {
     this.#options = options;
@@ -61,49 +87,40 @@ export class CardEndpoint {
   }
 
   /** The bytes that a reader of any version gets at the well-known paths. Throws like `card`. */
-  async document(peerId: string): Promise<string> {
+  async document(peerId: string): Promise<Uint8Array> {
     return (await this.#serve(peerId, anonymous)).hybrid.body;
   }
 
-  /** Answers a GET or HEAD for the card. `hybrid` adds what readers of 0.3 look for. */
+  /** Answers a request for the card. `hybrid` adds what readers of 0.3 look for. */
   async handle(
     exchange: { req: IncomingMessage; res: ServerResponse; hybrid: boolean },
     peerId: string,
     principal: Principal,
   ): Promise<void> {
     const { req, res } = exchange;
+    if (answeredByMethod(req, res)) return;
     let served: Served;
     try {
       served = await this.#serve(peerId, principal);
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
-      res.writeHead(503, { 'content-type': 'application/json', 'retry-after': '5' });
-      const text = `The card of "${peerId}" cannot be read now: ${error.message}`;
-      res.end(JSON.stringify(statusBody(503, text)));
+      refuse(res, peerId, error);
       return;
     }
-    const { body, etag } = exchange.hybrid ? served.hybrid : served.current;
-    const headers = {
-      etag,
-      'cache-control': `public, max-age=${maxAge}`,
-      vary: 'A2A-Version',
-    };
-    if (matches(headerOf(req, 'if-none-match'), etag)) {
-      res.writeHead(304, headers).end();
-      return;
-    }
-    res.writeHead(200, {
-      ...headers,
-      'content-type': 'application/json',
-      'content-length': Buffer.byteLength(body),
+    const { link } = this.#options;
+    sendDocument(req, res, {
+      ...(exchange.hybrid ? served.hybrid : served.current),
+      contentType: wantsCardType(req) ? cardType : 'application/json',
+      vary: 'Accept, A2A-Version',
+      ...(link !== undefined && { link }),
     });
-    res.end(body);
   }
 
   async #serve(peerId: string, principal: Principal): Promise<Served> {
     const peer = this.#options.peers.get(peerId);
     if (peer === undefined) {
       this.#last.delete(peerId);
+      this.#replaced.delete(peerId);
       throw new GatewayError('peer-unavailable', `"${peerId}" is not served here.`);
     }
     const signal = AbortSignal.timeout(fetchMs);
@@ -112,9 +129,10 @@ export class CardEndpoint {
         peer.protocol === 'a2a'
           ? await this.#ofAgent(peer, signal)
           : await this.#ofServer(peer, { principal, signal });
-      this.#last.set(peerId, served);
+      if (isAnybody(peer, principal)) this.#last.set(peerId, served);
       return served;
     } catch (error) {
+      if (error instanceof GatewayError && error.code === 'unsupported') throw error;
       const last = this.#last.get(peerId);
       const servedEarlier = last !== undefined;
       const reason = error instanceof Error ? error.message : String(error);
@@ -126,22 +144,68 @@ export class CardEndpoint {
   }
 
   async #ofAgent(peer: AgentPeer, signal: AbortSignal): Promise<Served> {
+    const mode = this.#options.signedCardMode?.(peer.id) ?? 'resign';
+    const text = mode === 'resign' ? undefined : await peer.cardText?.({ signal });
+    const isSigned = text !== undefined && this.#isSigned(text);
+    if (mode === 'reject' && isSigned) {
+      throw new GatewayError(
+        'unsupported',
+        'its agent has signed it, and it is not shown in another form here. Read it at the agent.',
+        { facts: { peer: peer.id } },
+      );
+    }
+    if (isSigned && text.unfit === undefined) {
+      this.#replaced.delete(peer.id);
+      return this.#verbatim(text);
+    }
+    if (mode === 'verbatim') this.#tellReplaced(peer.id, text?.unfit ?? 'The card is not signed.');
     const own = await peer.card({ signal });
-    return this.#build(own, () => cardOfAgent(own, this.#place(peer.id)));
+    return this.#build(own, peer.id, () => cardOfAgent(own, this.#place(peer.id)));
+  }
+
+  #isSigned({ card, raw }: CardText): boolean {
+    let isSigned = this.#signed.get(card);
+    if (isSigned === undefined) this.#signed.set(card, (isSigned = hasSignatures(raw)));
+    return isSigned;
+  }
+
+  #verbatim({ card, raw }: CardText): Served {
+    let body = this.#verbatims.get(card);
+    if (body === undefined) this.#verbatims.set(card, (body = tagged(raw)));
+    return { card, current: body, hybrid: body };
+  }
+
+  /** Once per reason: a card is asked for often. */
+  #tellReplaced(peer: string, reason: string): void {
+    if (this.#replaced.get(peer) === reason) return;
+    this.#replaced.set(peer, reason);
+    this.#options.log.event('a2a.card_not_verbatim', { peer, reason });
   }
 
   async #ofServer(peer: ToolPeer, context: PeerContext): Promise<Served> {
     const catalogue = await peer.catalogue(context);
-    return this.#build(catalogue, () => cardOfServer(catalogue, this.#place(peer.id)));
+    const key = isAnybody(peer, context.principal) ? peer.id : catalogue;
+    return this.#build(catalogue, key, () => cardOfServer(catalogue, this.#place(peer.id)));
   }
 
-  #build(source: object, make: () => AgentCard): Served {
+  async #build(source: object, key: string | object, make: () => AgentCard): Promise<Served> {
+    const signer = this.#options.signer?.();
+    const kid = signer?.kid ?? '';
     const known = this.#built.get(source);
-    if (known !== undefined) return known;
-    const card = make();
-    const served = { card, current: tagged(card), hybrid: tagged(hybridCard(card)) };
-    this.#built.set(source, served);
-    return served;
+    if (known?.kid === kid) return known.served;
+    const making = this.#making.get(key);
+    if (making !== undefined) {
+      return (typeof key === 'string' ? this.#last.get(key) : undefined) ?? making;
+    }
+    const work = servedAs(make(), signer);
+    this.#making.set(key, work);
+    try {
+      const served = await work;
+      this.#built.set(source, { kid, served });
+      return served;
+    } finally {
+      this.#making.delete(key);
+    }
   }
 
   #place(peerId: string): { peerId: string; publicUrl: string; organization: Organization } {
@@ -150,15 +214,38 @@ export class CardEndpoint {
   }
 }
 
-function tagged(card: object): { body: string; etag: string } {
-  const body = JSON.stringify(card);
-  const digest = createHash('sha256').update(body).digest('base64url').slice(0, 27);
-  return { body, etag: `"${digest}"` };
+async function servedAs(card: AgentCard, signer: CardSigner | undefined): Promise<Served> {
+  const inForm = async (form: object): Promise<TaggedBody> =>
+    tagged(JSON.stringify(signer === undefined ? form : await signer.sign(form)));
+  return { card, current: await inForm(card), hybrid: await inForm(hybridCard(card)) };
 }
 
-/** Spec: RFC 9110 §13.1.2 (weak comparison) */
-function matches(header: string | undefined, etag: string): boolean {
-  if (header === undefined) return false;
-  const tags = header.split(',').map((tag) => tag.trim().replace(/^W\//, ''));
-  return tags.includes('*') || tags.includes(etag);
+/** Whether what the peer shows the caller is what it shows anybody: agents' cards are everybody's. */
+function isAnybody({ protocol }: AgentPeer | ToolPeer, principal: Principal): boolean {
+  return protocol === 'a2a' || ownerKey(principal) === ownerKey(anonymous);
+}
+
+function refuse(res: ServerResponse, peerId: string, error: GatewayError): void {
+  const gone = error.code === 'unsupported';
+  const status = gone ? 404 : 503;
+  const why = gone ? 'is not served' : 'cannot be read now';
+  const text = `The card of "${peerId}" ${why}: ${error.message}`;
+  res.writeHead(status, {
+    'content-type': 'application/json',
+    ...(!gone && { 'retry-after': '5' }),
+  });
+  res.end(JSON.stringify(statusBody(status, text)));
+}
+
+/** Spec: AI Catalog 1.0: an entry's document answers with the type that the entry names */
+const cardType = 'application/a2a-agent-card+json';
+
+function wantsCardType(req: IncomingMessage): boolean {
+  return req.headers.accept?.toLowerCase().includes(cardType) === true;
+}
+
+/** Whether a card, as its agent serves it, carries signatures. */
+function hasSignatures(text: string): boolean {
+  const { signatures } = JSON.parse(text) as { signatures?: unknown };
+  return Array.isArray(signatures) && signatures.length > 0;
 }

@@ -18,7 +18,7 @@ import { cardOfAgent, interfacesOf } from './agent-card.ts';
 import type { Organization } from './agent-card.ts';
 import { Call } from './call.ts';
 import type { StreamLimits } from './call.ts';
-import { CardEndpoint, cardPaths } from './card-endpoint.ts';
+import { CardEndpoint, cardPaths, type CardOptions } from './card-endpoint.ts';
 import { internalText, statusBody } from './errors.ts';
 import type { A2aFaceLog } from './log.ts';
 import { JsonRpcEndpoint } from './json-rpc.ts';
@@ -42,6 +42,8 @@ export interface A2aFaceOptions {
   clock: Clock;
   mintId: MintId;
   log: A2aFaceLog;
+  /** How cards are signed and linked. */
+  cards?: Pick<CardOptions, 'signer' | 'signedCardMode' | 'link'>;
   /** The trace context of a request, to be carried on to the peer. */
   trace(req: IncomingMessage): { traceparent: string; tracestate?: string } | undefined;
 }
@@ -78,14 +80,14 @@ export function createA2aFace(options: A2aFaceOptions): A2aFace {
     ourCard: (card, peerId) => cardOfAgent(card, { peerId, publicUrl, organization }),
     capabilityCard: AgentCardCodec.fromJSON({
       capabilities: { streaming: true, pushNotifications: false, extendedAgentCard: false },
-      supportedInterfaces: interfacesOf({ peerId: 'any', publicUrl, organization }),
+      supportedInterfaces: interfacesOf({ peerId: 'any', publicUrl }),
     }),
     onInternalError,
   });
   const { bodyBytes } = limits;
   const jsonRpc = new JsonRpcEndpoint({ requestHandler, bodyBytes, onInternalError });
   const rest = createRestRoutes({ requestHandler, bodyBytes, onInternalError });
-  const cards = new CardEndpoint({ peers, publicUrl, organization, log });
+  const cards = new CardEndpoint({ ...options.cards, peers, publicUrl, organization, log });
   const open = new Roster<Call>();
 
   const serve = async (
@@ -94,7 +96,6 @@ export function createA2aFace(options: A2aFaceOptions): A2aFace {
   ): Promise<void> => {
     const query = queryOf(req);
     if (cardPaths.has(path)) {
-      if (req.method !== 'GET' && req.method !== 'HEAD') return notAllowed(res, 'GET, HEAD');
       await cards.handle({ req, res, hybrid: wantsHybrid(req, query) }, peerId, principal);
       return;
     }

@@ -6,6 +6,6 @@ export interface A2aFaceLog {
   streamOpened(): () => void;
   /** A reader took nothing for too long, or let too much pile up, and was disconnected. */
   readerStalled(queuedBytes: number): void;
-  /** A business fact: `a2a.card_unavailable`. */
+  /** A business fact: `a2a.card_unavailable`, `a2a.card_not_verbatim`. */
   event(name: string, facts: Record<string, unknown>): void;
 }

@@ -18,6 +18,7 @@ import type { ContentBlock, Tool } from '../model/mcp.ts';
 import { isHttpUrl } from './http-url.ts';
 import { plainText, shortened } from './plain-text.ts';
 import { uniqueToolNames } from './tool-names.ts';
+import { hasNoSkills } from './withheld-skills.ts';
 
 /** A prompt as `prompts/list` shows it. */
 export interface Prompt {
@@ -162,11 +163,11 @@ export const helperTools: Tool[] = [
 ];
 
 /**
- * One tool for each skill of an agent, or `send_message` for an agent that names none. Names are
+ * One tool for each skill of an agent, or `send_message` for an agent that has none. Names are
  * valid for every client and unique; the skill's own id is in `_meta["isthmus/skill"]`.
  */
 export function toolsFromCard(card: AgentCard): Tool[] {
-  if (card.skills.length === 0) return [sendMessageTool(card)];
+  if (hasNoSkills(card)) return [sendMessageTool(card)];
   const names = skillToolNames(card);
   return card.skills.map((skill, index) => ({
     name: names[index] ?? skill.id,
@@ -187,7 +188,7 @@ export function skillOfTool(
   card: AgentCard,
   toolName: string,
 ): AgentSkill | 'send_message' | undefined {
-  if (card.skills.length === 0) return toolName === 'send_message' ? 'send_message' : undefined;
+  if (hasNoSkills(card)) return toolName === 'send_message' ? 'send_message' : undefined;
   return card.skills[skillToolNames(card).indexOf(toolName)];
 }
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../model/json.ts';
 import type { Catalogue } from '../ports/peer.ts';
-import { chooseTool, skillsFromCatalogue, toolCallExtension } from './tool-skills.ts';
+import { chooseTool, skillNames, skillsFromCatalogue, toolCallExtension } from './tool-skills.ts';
 
 function catalogueOf(tools: JsonObject[]): Catalogue {
   return {
@@ -71,6 +71,44 @@ describe('the skills of an MCP server', () => {
         },
       },
     });
+  });
+});
+
+describe('a server of very many or very long tools', () => {
+  it('has each of its skills named, and no more of them shown than asked for', () => {
+    const catalogue = {
+      ...catalogueOf(Array.from({ length: 500 }, (_, n) => tool(`t${n}`))),
+      prompts: [{ name: 'p' }],
+    };
+    expect(skillNames(catalogue)).toHaveLength(501);
+    const skills = skillsFromCatalogue(catalogue, 3);
+    expect(skills.map(({ id }) => id)).toEqual(['t0', 't1', 'get_prompt']);
+  });
+
+  it('has long descriptions cut', () => {
+    const long = { ...tool('a'), description: 'd'.repeat(1_000_000) };
+    const [skill] = skillsFromCatalogue(catalogueOf([long]));
+    expect(skill?.description).toHaveLength(16 * 1024);
+    expect(skill?.description.at(-1)).toBe('…');
+  });
+
+  it('is asked about with the schemas of a hundred, and how many there are', () => {
+    let reads = 0;
+    const tools = Array.from({ length: 500 }, (_, n) => ({
+      name: `t${n}`,
+      get description() {
+        reads += 1;
+        return 'x';
+      },
+    }));
+    const message = { messageId: 'm', role: 'ROLE_USER' as const, parts: [{ text: 'hi' }] };
+    const choice = chooseTool(message, catalogueOf(tools));
+    expect(choice.kind).toBe('ask');
+    const data = 'parts' in choice ? choice.parts[1]?.data : undefined;
+    expect(data).toMatchObject({ total: 500 });
+    expect((data as { skills: unknown[] }).skills).toHaveLength(100);
+    // Those in prose and those in data; the others are not read at all.
+    expect(reads).toBe(130);
   });
 });
 

@@ -16,6 +16,7 @@ import type { Json, JsonObject } from '../model/json.ts';
 import { isObject } from '../model/json.ts';
 import type { Catalogue } from '../ports/peer.ts';
 import { textOfParts } from './content.ts';
+import { boundedText } from './card-bounds.ts';
 import { plainText, shortened } from './plain-text.ts';
 import { toolCallExtensionUri } from './tool-call-extension.ts';
 
@@ -29,12 +30,12 @@ export type ToolChoice =
   /** The message names a tool that does not exist: these parts say so and list what does. */
   | { kind: 'unknown'; name: string; parts: Part[] };
 
-/** A skill with what a caller has to send for it. */
+/** A skill with what a caller has to send for it. Texts are made when they are read. */
 interface Callable {
   id: string;
-  title: string;
-  description: string;
-  tags: string[];
+  readonly title: string;
+  readonly description: string;
+  readonly tags: string[];
   inputSchema: JsonObject;
   outputSchema?: JsonObject;
   choose(args: JsonObject): ToolChoice;
@@ -42,12 +43,12 @@ interface Callable {
 
 /**
  * One skill for each tool, by the tool's name; `read_resource` and `get_prompt` when the server has
- * any.
+ * any. With `most`, tools beyond that number are left out.
  *
  * Spec: A2A 1.0 §4.4.5 (AgentSkill)
  */
-export function skillsFromCatalogue(catalogue: Catalogue): AgentSkill[] {
-  return callables(catalogue).map((callable) => {
+export function skillsFromCatalogue(catalogue: Catalogue, most?: number): AgentSkill[] {
+  return callables(catalogue, most).map((callable) => {
     const input = ['application/json'];
     if (onlyRequiredText(callable.inputSchema) !== undefined) input.push('text/plain');
     return {
@@ -64,9 +65,14 @@ export function skillsFromCatalogue(catalogue: Catalogue): AgentSkill[] {
   });
 }
 
+/** The ids of all skills. */
+export function skillNames(catalogue: Catalogue): string[] {
+  return callables(catalogue).map(({ id }) => id);
+}
+
 /** The extension with the schemas of every skill, as it stands on the card. */
-export function toolCallExtension(catalogue: Catalogue): AgentExtension {
-  const tools = callables(catalogue).map(({ id, inputSchema, outputSchema }) => [
+export function toolCallExtension(catalogue: Catalogue, most?: number): AgentExtension {
+  const tools = callables(catalogue, most).map(({ id, inputSchema, outputSchema }) => [
     id,
     outputSchema === undefined ? { inputSchema } : { inputSchema, outputSchema },
   ]);
@@ -172,7 +178,11 @@ function textCall(message: Message, catalogue: Catalogue, known: readonly Callab
 
 // ── what can be called ──────────────────────────────────────────────────────
 
-function callables(catalogue: Catalogue): Callable[] {
+/** In UTF-16 units; longer ones are cut. */
+const longestTitle = 1024;
+const longestDescription = 16 * 1024;
+
+function callables(catalogue: Catalogue, most = Infinity): Callable[] {
   const tools = catalogue.tools.map(callableTool);
   const extra = [resourceCallable(catalogue), promptCallable(catalogue)].flatMap((callable) =>
     callable === undefined ? [] : [callable],
@@ -181,18 +191,21 @@ function callables(catalogue: Catalogue): Callable[] {
   for (const callable of extra) {
     while (taken.has(callable.id)) callable.id = `server_${callable.id}`;
   }
-  return [...tools, ...extra];
+  return [...tools.slice(0, most - extra.length), ...extra];
 }
 
 function callableTool(tool: JsonObject): Callable {
   const name = textOf(tool['name']);
   const annotations = objectOf(tool['annotations']);
-  const title = firstText(tool['title'], annotations['title'], name);
-  const description = firstText(tool['description'], title);
+  const title = (): string => firstText(tool['title'], annotations['title'], name);
   const callable: Callable = {
     id: name,
-    title: plainText(title),
-    description: plainText(description),
+    get title() {
+      return plainText(boundedText(title(), longestTitle));
+    },
+    get description() {
+      return plainText(boundedText(firstText(tool['description'], title()), longestDescription));
+    },
     tags: tagsOf(annotations),
     inputSchema: isObject(tool['inputSchema']) ? tool['inputSchema'] : { type: 'object' },
     choose: (args) => ({ kind: 'tool', name, arguments: args }),
@@ -205,15 +218,17 @@ function resourceCallable(catalogue: Catalogue): Callable | undefined {
   const { resources, resourceTemplates } = catalogue;
   if (resources.length + resourceTemplates.length === 0) return undefined;
   const listed = [
-    ...resources.map((resource) => described(resource['uri'], resource)),
-    ...resourceTemplates.map((template) => described(template['uriTemplate'], template)),
+    ...resources.map((resource) => () => described(resource['uri'], resource)),
+    ...resourceTemplates.map((template) => () => described(template['uriTemplate'], template)),
   ];
   const callable: Callable = {
     id: 'read_resource',
     title: 'Read a resource',
-    description: plainText(
-      ['Reads a resource of the server by its URI. It has:', ...capped(listed)].join('\n'),
-    ),
+    get description() {
+      return plainText(
+        ['Reads a resource of the server by its URI. It has:', ...capped(listed)].join('\n'),
+      );
+    },
     tags: ['mcp', 'resource', 'read-only'],
     inputSchema: {
       type: 'object',
@@ -236,11 +251,10 @@ function promptCallable(catalogue: Catalogue): Callable | undefined {
   const callable: Callable = {
     id: 'get_prompt',
     title: 'Get a prompt',
-    description: plainText(
-      ['Fills in a prompt of the server. It has:', ...capped(prompts.map(describedPrompt))].join(
-        '\n',
-      ),
-    ),
+    get description() {
+      const listed = prompts.map((prompt) => () => describedPrompt(prompt));
+      return plainText(['Fills in a prompt of the server. It has:', ...capped(listed)].join('\n'));
+    },
     tags: ['mcp', 'prompt', 'read-only'],
     inputSchema: {
       type: 'object',
@@ -287,6 +301,9 @@ function chosenPrompt(
 
 // ── asking ──────────────────────────────────────────────────────────────────
 
+/** A question shows no more skills than this with their schemas. */
+const shownInData = 100;
+
 function unknown(name: string, known: readonly Callable[]): ToolChoice {
   const asked = askParts(known, `There is no tool named "${shortened(plainText(name), 100)}".`);
   return { kind: 'unknown', name, parts: asked };
@@ -303,18 +320,20 @@ export function askArguments(catalogue: Catalogue, tool: string, reason: string)
 }
 
 function askParts(known: readonly Callable[], reason: string): Part[] {
-  const listed = known.map(({ id, description }) => `- ${id}: ${shortened(description, 160)}`);
+  const listed = known.map((one) => () => `- ${one.id}: ${summary(one.description)}`);
   const text = [
     reason,
     ...capped(listed),
     'Answer with a data part { "tool": name, "arguments": object }. The schemas are in the data part of this message.',
   ].join('\n');
-  const skills = known.map(({ id, description, inputSchema, outputSchema }) => {
+  const shown = known.slice(0, shownInData);
+  const skills = shown.map(({ id, description, inputSchema, outputSchema }) => {
     const skill: { [key: string]: Json } = { id, description, inputSchema };
     if (outputSchema !== undefined) skill['outputSchema'] = outputSchema;
     return skill;
   });
-  return [{ text }, { data: { skills }, mediaType: 'application/json' }];
+  const more = known.length > shown.length && { total: known.length };
+  return [{ text }, { data: { skills, ...more }, mediaType: 'application/json' }];
 }
 
 // ── pieces ──────────────────────────────────────────────────────────────────
@@ -343,22 +362,26 @@ function tagsOf(annotations: JsonObject): string[] {
 function described(uri: Json | undefined, entry: JsonObject): string {
   const about = firstText(entry['title'], entry['name'], '');
   const more = firstText(entry['description'], '');
-  return `- ${textOf(uri)}: ${shortened([about, more].filter((text) => text !== '').join('. '), 160)}`;
+  return `- ${textOf(uri)}: ${summary([about, more].filter((text) => text !== '').join('. '))}`;
 }
 
 function describedPrompt(prompt: JsonObject): string {
   const args = (Array.isArray(prompt['arguments']) ? prompt['arguments'] : []).flatMap((entry) =>
     isObject(entry) ? [`${textOf(entry['name'])}${entry['required'] === true ? '' : '?'}`] : [],
   );
-  const about = shortened(firstText(prompt['description'], prompt['title'], ''), 160);
+  const about = summary(firstText(prompt['description'], prompt['title'], ''));
   return `- ${textOf(prompt['name'])}(${args.join(', ')}): ${about}`;
 }
 
-function capped(lines: readonly string[]): string[] {
-  const shown = 30;
-  return lines.length <= shown
-    ? [...lines]
-    : [...lines.slice(0, shown), `… and ${lines.length - shown} more.`];
+function capped(lines: readonly (() => string)[]): string[] {
+  const shown = lines.slice(0, 30).map((line) => line());
+  const more = lines.length - shown.length;
+  return more === 0 ? shown : [...shown, `… and ${more} more.`];
+}
+
+/** No more is read than may be shown: a description may be a megabyte. */
+function summary(text: string): string {
+  return shortened(text.slice(0, 2000), 160);
 }
 
 function objectOf(value: Json | undefined): JsonObject {

@@ -30,6 +30,21 @@ const shapes = {
     spec: /^MCP (2026-07-28|2025-11-25) ([a-z]+(?:[-/][a-z]+)*)$/,
     url: /^https:\/\/modelcontextprotocol\.io\/specification\/([\d-]+)\/([a-z/-]+)(?:#[a-z0-9-]+)?$/,
   },
+  CARD: {
+    id: /^CARD-([a-z]+)-\d{2}$/,
+    spec: /^MCP Server Card ([a-z0-9-]+)$/,
+    url: /^https:\/\/github\.com\/modelcontextprotocol\/experimental-ext-server-card\/blob\/main\/docs\/discovery\.md#([a-z0-9-]+)$/,
+  },
+  CATALOG: {
+    id: /^CATALOG-([a-z]+)-\d{2}$/,
+    spec: /^AI Catalog ([a-z0-9-]+)$/,
+    url: /^https:\/\/github\.com\/Agent-Card\/ai-catalog\/blob\/main\/specification\/ai-catalog\.md#([a-z0-9-]+)$/,
+  },
+  REGISTRY: {
+    id: /^REGISTRY-([a-z]+)-\d{2}$/,
+    spec: /^MCP Registry (openapi)$/,
+    url: /^https:\/\/github\.com\/modelcontextprotocol\/registry\/blob\/main\/docs\/reference\/api\/(openapi)\.yaml$/,
+  },
   TASKS: {
     id: /^TASKS-([a-z]+(?:-[a-z]+)*)-\d{2}$/,
     spec: /^MCP Tasks ([a-z0-9-]+)$/,
@@ -53,6 +68,9 @@ function places(r: (typeof requirements)[number]): Record<'id' | 'spec' | 'url',
       };
     case 'MCP':
       return { id: part('spec', [1, 2]), spec: part('spec', [1, 2]), url: part('url', [1, 2]) };
+    case 'CARD':
+    case 'CATALOG':
+    case 'REGISTRY':
     case 'TASKS':
       return { id: part('spec', [1]), spec: part('spec', [1]), url: part('url', [1]) };
   }

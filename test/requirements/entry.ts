@@ -5,7 +5,13 @@
  * `role` is the part that the gateway plays: `server` to those who call it, `client` to its peers.
  */
 export interface Requirement {
-  readonly id: `A2A-${string}` | `MCP-${string}` | `TASKS-${string}`;
+  readonly id:
+    | `A2A-${string}`
+    | `MCP-${string}`
+    | `TASKS-${string}`
+    | `CARD-${string}`
+    | `CATALOG-${string}`
+    | `REGISTRY-${string}`;
   readonly spec: string;
   readonly url: `https://${string}`;
   readonly text: string;

@@ -1,10 +1,16 @@
 import { expect } from 'vitest';
 import { a2aRequirements } from './a2a.ts';
+import { discoveryRequirements } from './discovery.ts';
 import { mcpRequirements } from './mcp.ts';
 import { tasksRequirements } from './tasks.ts';
 
 /** Every requirement of every spec. */
-export const requirements = [...a2aRequirements, ...mcpRequirements, ...tasksRequirements] as const;
+export const requirements = [
+  ...a2aRequirements,
+  ...mcpRequirements,
+  ...tasksRequirements,
+  ...discoveryRequirements,
+] as const;
 
 /** The id of a requirement that exists: any other string is a compile error. */
 export type RequirementId = (typeof requirements)[number]['id'];

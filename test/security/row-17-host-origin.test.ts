@@ -3,6 +3,19 @@ import { expect, it } from 'vitest';
 import { WireClient } from '../support/wire-client.ts';
 import { agentWith, gatewayWith, rawHttp } from './world.ts';
 
+/** What anybody may read, pages of other sites too: it depends on nothing that a browser knows. */
+const documents = [
+  'GET /a2a/agent/.well-known/agent-card.json',
+  'GET /a2a/agent/.well-known/agent.json',
+  'GET /.well-known/agent-card.json',
+  'GET /.well-known/mcp.json',
+  'GET /.well-known/ai-catalog.json',
+  'GET /.well-known/jwks.json',
+  'GET /mcp/server-card',
+  'GET /mcp/agent/server-card',
+  'GET /v0.1/servers',
+];
+
 const routes = [
   'GET /',
   'GET /metrics',
@@ -13,8 +26,12 @@ const routes = [
   'POST /a2a/agent',
   'POST /a2a/agent/message:send',
   'GET /a2a/agent/tasks',
-  'GET /a2a/agent/.well-known/agent-card.json',
-  'GET /a2a/agent/.well-known/agent.json',
+  'POST /a2a',
+  'GET /a2a/tasks',
+  'POST /mcp',
+  'GET /admin/peers',
+  'POST /admin/peers',
+  'POST /.well-known/mcp.json',
   'GET /nowhere',
 ];
 
@@ -63,6 +80,25 @@ it('a foreign Host or Origin is refused on every route', async () => {
     ]);
     for (const answer of answers) expect([400, 403]).toContain(statusOf(answer));
     expect(statusOf(await ask(route, `Host: ${host}\r\n`))).not.toBe(403);
+  }
+});
+
+it('a document is refused under a foreign Host, and shows a foreign Origin no more than anybody', async () => {
+  const gateway = await start();
+  const { host } = new URL(gateway.url);
+  const ask = (route: string, headers: string): Promise<string> =>
+    rawHttp(gateway.url, `${route} HTTP/1.1\r\n${headers}Connection: close\r\n\r\n`);
+  for (const route of documents) {
+    for (const one of foreignHosts) {
+      const status = statusOf(await ask(route, `Host: ${one}\r\n`));
+      expect([route, one, [400, 403].includes(status)]).toEqual([route, one, true]);
+    }
+    for (const one of foreignOrigins) {
+      const answer = await ask(route, `Host: ${host}\r\nOrigin: ${one}\r\nCookie: a=b\r\n`);
+      expect([route, statusOf(answer)]).toEqual([route, 200]);
+      expect(answer).toMatch(/^access-control-allow-origin: \*\r$/im);
+      expect(answer).not.toMatch(/access-control-allow-credentials/i);
+    }
   }
 });
 
