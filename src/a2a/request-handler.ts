@@ -27,7 +27,7 @@ import { GatewayError } from '../model/errors.ts';
 import type { MintId } from '../model/ids.ts';
 import { exactCallerFeatures } from '../model/mcp.ts';
 import { ownerKey } from '../model/principal.ts';
-import type { PeerRegistry } from '../ports/peer.ts';
+import { gatewayPeerId, type PeerRegistry } from '../ports/peer.ts';
 import type { Settled, TaskHandle, TaskService, TaskView } from '../ports/tasks.ts';
 import { toolCallExtensionUri } from '../translate/tool-call-extension.ts';
 import { callOf } from './call.ts';
@@ -240,7 +240,7 @@ export class TaskRequestHandler implements A2ARequestHandler {
       message,
       ...(params.metadata && { metadata: params.metadata }),
       ...(extensions.length > 0 && { extensions }),
-      ...(this.#isMcp(call) &&
+      ...((this.#isMcp(call) || peerId === gatewayPeerId) &&
         extensions.includes(toolCallExtensionUri) && { features: exactCallerFeatures }),
       ...(trace && { trace }),
     };

@@ -3,6 +3,7 @@
  * written for callers; anything else is "internal".
  */
 import { GatewayError, type ErrorCode } from '../model/errors.ts';
+import { gatewayPeerId } from '../ports/peer.ts';
 
 /** Failures that the caller can mend: an uncommitted request is refused with them, not failed. */
 const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -25,6 +26,11 @@ const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 /** Whether an error says that the request itself was wrong. */
 export function isRefusal(error: unknown): error is GatewayError {
   return error instanceof GatewayError && refusals.has(error.code);
+}
+
+/** A peer as a caller reads its name. */
+export function shownPeer(peerId: string): string {
+  return peerId === gatewayPeerId ? 'The agent' : `"${peerId}"`;
 }
 
 /** The text of a FAILED or REJECTED status. */

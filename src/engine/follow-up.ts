@@ -5,7 +5,7 @@
  */
 import { isInterrupted, isTerminal, type Message, type TaskState } from '../model/a2a.ts';
 import { GatewayError } from '../model/errors.ts';
-import type { OpenQuestion, Peer } from '../ports/peer.ts';
+import { protocolOf, type OpenQuestion, type Peer } from '../ports/peer.ts';
 import { responsesFromMessage } from '../translate/questions.ts';
 import type { LiveTask } from './live-task.ts';
 
@@ -25,7 +25,7 @@ export function checkFollowUp(live: LiveTask, peer: Peer, message: Message): voi
       { facts: { field: 'contextId' } },
     );
   }
-  if (peer.protocol === 'mcp' && !isInterrupted(live.state)) {
+  if (protocolOf(peer, live.position) === 'mcp' && !isInterrupted(live.state)) {
     throw new GatewayError(
       'unsupported',
       'The task is at work and takes no message now. Wait until it asks for input.',

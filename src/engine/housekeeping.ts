@@ -5,7 +5,7 @@
 import { isInterrupted } from '../model/a2a.ts';
 import { GatewayError } from '../model/errors.ts';
 import type { Clock } from '../model/ids.ts';
-import type { PeerRegistry } from '../ports/peer.ts';
+import { protocolOf, type PeerRegistry } from '../ports/peer.ts';
 import type { TaskRow, TaskStore } from '../ports/task-store.ts';
 import type { TaskCache } from './task-cache.ts';
 import type { TaskDriver } from './task-driver.ts';
@@ -47,7 +47,8 @@ async function recoverTask(tools: HousekeepingTools, row: TaskRow): Promise<void
   if (epoch === undefined) return;
   const peer = peers.get(row.peerId);
   const sends = row.facts['sending'] !== undefined || row.facts['cancelRequested'] === true;
-  if (peer?.protocol === 'a2a' && row.state === 'TASK_STATE_INPUT_REQUIRED' && !sends) {
+  const protocol = peer && protocolOf(peer, row.position);
+  if (protocol === 'a2a' && row.state === 'TASK_STATE_INPUT_REQUIRED' && !sends) {
     // The agent waits for our caller and needs nobody to watch it.
     log.recovery(row, 'waiting');
     return;

@@ -5,7 +5,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Part } from '../model/a2a.ts';
-import type { OpenQuestion, PeerQuestion } from '../ports/peer.ts';
+import { gatewayPeerId, type OpenQuestion, type PeerQuestion } from '../ports/peer.ts';
 import { exactQuestions } from '../translate/agent-questions.ts';
 import { questionStatusParts } from '../translate/questions.ts';
 
@@ -40,7 +40,9 @@ export function askedParts(said: Part[], open: readonly OpenQuestion[], peerId: 
   const isRequest = open.some(({ answerAs }) => answerAs === 'response');
   if (!isRequest || exactQuestions(said).length > 0) return said;
   // Spec: MCP 2026-07-28 client/elicitation (a client makes clear which server asks)
-  return [...said, { text: `"${peerId}" asks:` }, ...questionStatusParts(open)];
+  // The gateway's own agent says itself for whom it asks.
+  const asker = peerId === gatewayPeerId ? [] : [{ text: `"${peerId}" asks:` }];
+  return [...said, ...asker, ...questionStatusParts(open)];
 }
 
 /** The book with fresh keys for the questions under `keys`. */

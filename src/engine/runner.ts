@@ -12,6 +12,7 @@ import type { TaskEvent } from '../ports/tasks.ts';
 import { tellsAgain } from '../translate/artifacts.ts';
 import { textOfParts } from '../translate/content.ts';
 import type { Contexts } from './contexts.ts';
+import { shownPeer } from './failure.ts';
 import type { LiveTask } from './live-task.ts';
 import type { TaskFacts } from './task-facts.ts';
 import { askedParts, openQuestions } from './questions.ts';
@@ -52,7 +53,7 @@ export class Runner {
     if (!signal.aborted && !this.#task.isSettled) {
       throw new GatewayError(
         'peer-protocol',
-        `"${this.#task.peerId}" stopped answering before the work was finished.`,
+        `${shownPeer(this.#task.peerId)} stopped answering before the work was finished.`,
       );
     }
   }

@@ -5,6 +5,7 @@
 import type { Message, Part } from '../model/a2a.ts';
 import { GatewayError } from '../model/errors.ts';
 import type { PeerEvent } from '../ports/peer.ts';
+import { shownPeer } from './failure.ts';
 
 const mostArtifacts = 1000;
 const mostMessages = 10_000;
@@ -55,9 +56,13 @@ export class TaskBounds {
 
   #keep(kept: boolean, what: string): void {
     if (kept) return;
-    throw new GatewayError('peer-protocol', `"${this.#peerId}" sent ${what} for one task.`, {
-      facts: { peer: this.#peerId },
-    });
+    throw new GatewayError(
+      'peer-protocol',
+      `${shownPeer(this.#peerId)} sent ${what} for one task.`,
+      {
+        facts: { peer: this.#peerId },
+      },
+    );
   }
 }
 

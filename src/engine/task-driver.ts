@@ -5,7 +5,7 @@
 import { isTerminal, type TaskState } from '../model/a2a.ts';
 import { isoTime, type Clock, type MintId } from '../model/ids.ts';
 import { Roster } from '../model/roster.ts';
-import type { Peer, PeerContext, PeerEvent } from '../ports/peer.ts';
+import { protocolOf, type Peer, type PeerContext, type PeerEvent } from '../ports/peer.ts';
 import type { Contexts } from './contexts.ts';
 import { failureText, isRefusal } from './failure.ts';
 import type { Driving, LiveTask } from './live-task.ts';
@@ -141,7 +141,7 @@ export class TaskDriver {
       live.apply([], { facts: { cancelRequested: false } });
       throw error;
     }
-    if (peer.protocol === 'mcp') {
+    if (protocolOf(peer, live.position) === 'mcp') {
       this.cancel(live);
     } else if (!isTerminal(live.state)) {
       // The stream may be slow to tell, or nobody may read: look what became of the task.

@@ -7,13 +7,14 @@ import { GatewayError } from '../model/errors.ts';
 import { isoTime, type Clock, type MintId } from '../model/ids.ts';
 import { ownerKey, type OwnerKey, type Principal } from '../model/principal.ts';
 import type { EventLog } from '../observe/events.ts';
-import type {
-  Peer,
-  PeerContext,
-  PeerEvent,
-  PeerFollowUp,
-  PeerRegistry,
-  PeerTurn,
+import {
+  protocolOf,
+  type Peer,
+  type PeerContext,
+  type PeerEvent,
+  type PeerFollowUp,
+  type PeerRegistry,
+  type PeerTurn,
 } from '../ports/peer.ts';
 import type { Seal } from '../ports/seal.ts';
 import type { TaskStore } from '../ports/task-store.ts';
@@ -156,7 +157,8 @@ export class TaskEngine implements TaskService {
     checkFollowUp(live, peer, work.message);
     const open = live.facts.questions;
     const answered = answeredKeys(work.message, open);
-    if (peer.protocol === 'a2a' && peerMessageFrom(work.message, open) === undefined) {
+    const protocol = protocolOf(peer, live.position);
+    if (protocol === 'a2a' && peerMessageFrom(work.message, open) === undefined) {
       return this.#opened(live, peer, work, answered);
     }
     const { taskId: _task, contextId: _context, ...message } = work.message;

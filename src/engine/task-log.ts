@@ -2,7 +2,7 @@
 import type { TaskState } from '../model/a2a.ts';
 import { GatewayError } from '../model/errors.ts';
 import type { EventLog, InterruptMode, RecoveryOutcome } from '../observe/events.ts';
-import type { OpenQuestion } from '../ports/peer.ts';
+import { gatewayPeerId, type OpenQuestion } from '../ports/peer.ts';
 import type { LiveTask } from './live-task.ts';
 
 /** Records what happens to tasks. Only stored tasks are facts. */
@@ -37,7 +37,7 @@ export class TaskLog {
   failed(task: LiveTask, error: unknown): void {
     if (error instanceof GatewayError) {
       const { code } = error;
-      const { peerId: peer } = task;
+      const peer = loggedPeer(task);
       this.#events.emit({ event: 'peer.error', peer, operation: 'task', code, error });
     } else {
       this.#events.emit({ event: 'internal.error', where: `task ${task.id}`, error });
@@ -70,7 +70,8 @@ export class TaskLog {
   }
 
   recovery(task: { id: string; peerId: string }, outcome: RecoveryOutcome): void {
-    const { id: taskId, peerId: peer } = task;
+    const { id: taskId } = task;
+    const peer = loggedPeer(task);
     this.#events.emit({ event: 'recovery.task', taskId, peer, outcome });
   }
 
@@ -94,7 +95,12 @@ export class TaskLog {
 }
 
 function named(task: LiveTask): { taskId: string; peer: string } {
-  return { taskId: task.id, peer: task.peerId };
+  return { taskId: task.id, peer: loggedPeer(task) };
+}
+
+/** The gateway's own agent has no id: in the log it goes by its path. */
+function loggedPeer({ peerId }: { peerId: string }): string {
+  return peerId === gatewayPeerId ? '/a2a' : peerId;
 }
 
 function modeOf({ request }: OpenQuestion): InterruptMode {

@@ -8,6 +8,7 @@ import type { Seal } from '../ports/seal.ts';
 import type { TaskService } from '../ports/tasks.ts';
 import { hopMembers } from '../translate/hop-meta.ts';
 import type { SchemaValidator } from '../translate/json-schema.ts';
+import type { Endpoint } from './endpoint.ts';
 
 /** Bounds and intervals of the face. */
 export interface McpFaceLimits {
@@ -81,12 +82,15 @@ export interface SessionState {
   subscribe(uri: string): void;
   unsubscribe(uri: string): void;
   /** Sends the states of a task to the client for as long as the session lives. */
-  followTask(taskId: string): void;
+  followTask(taskId: string, peerId: string): void;
 }
 
 /** One request, as its handler sees it. */
-export interface CallContext<P extends Peer = Peer> {
+export interface CallContext<P extends Endpoint = Peer> {
+  /** The peer that the request is for; where it came to all of them, once it is known which. */
   readonly peer: P;
+  /** The id of the endpoint that the request came to: a peer's, or '' for that of all peers. */
+  readonly endpoint: string;
   readonly principal: Principal;
   readonly features: ClientFeatures;
   /** The `_meta` of the request. */
@@ -123,16 +127,16 @@ export interface Dialect {
 }
 
 /** Answers one method. Throws GatewayError. */
-export type MethodHandler<P extends Peer = Peer> = (
+export type MethodHandler<P extends Endpoint = Peer> = (
   params: JsonObject,
   call: CallContext<P>,
 ) => Promise<JsonObject>;
 
 /** Methods by name: what a revision lacks is not in its table. */
-export type MethodTable<P extends Peer = Peer> = Readonly<Record<string, MethodHandler<P>>>;
+export type MethodTable<P extends Endpoint = Peer> = Readonly<Record<string, MethodHandler<P>>>;
 
 /** What goes with a relayed request to a peer. */
-export function peerContext(call: CallContext): PeerContext {
+export function peerContext(call: CallContext<Endpoint>): PeerContext {
   return {
     principal: call.principal,
     signal: call.signal,
@@ -145,7 +149,7 @@ export function peerContext(call: CallContext): PeerContext {
 const ownMeta = new Set([...hopMembers, 'traceparent', 'tracestate']);
 
 /** The members of `_meta` that are for the peer, not for the hop between client and gateway. */
-export function travellingMeta(call: CallContext): JsonObject {
+export function travellingMeta(call: CallContext<Endpoint>): JsonObject {
   const meta: JsonObject = {};
   for (const [key, value] of Object.entries(call.meta)) if (!ownMeta.has(key)) meta[key] = value;
   const level = call.session?.logLevel;

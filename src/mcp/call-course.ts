@@ -28,6 +28,7 @@ import {
 } from './asking.ts';
 import type { ShownQuestion } from './asking.ts';
 import type { AgentTools } from './agent-tools.ts';
+import type { Aggregate } from './aggregate/aggregate.ts';
 import { peerContext } from './call-context.ts';
 import type { Ask, CallContext, FaceServices } from './call-context.ts';
 import { forwardSignals } from './call-signals.ts';
@@ -43,6 +44,8 @@ export interface CourseServices extends FaceServices {
   links: ConnectLinks;
   agentTools: AgentTools;
   paramHeaders: ParamHeaders;
+  /** All peers as one server, where they are served so. */
+  aggregate: Aggregate | undefined;
   /** Whether the gateway stops: then a closed connection says nothing about its client. */
   closing(): boolean;
 }

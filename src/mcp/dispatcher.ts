@@ -8,6 +8,7 @@ import { isObject } from '../model/json.ts';
 import type { JsonObject } from '../model/json.ts';
 import { agentInfo } from './agent-methods.ts';
 import type { CallContext, McpFaceLog } from './call-context.ts';
+import type { Endpoint } from './endpoint.ts';
 import { fault, faultOf, rpcCode } from './errors.ts';
 import type { Fault } from './errors.ts';
 import type { Revision } from './revisions.ts';
@@ -19,7 +20,7 @@ export type Answer = { result: JsonObject } | { fault: Fault & { retryAfterMs?: 
 export async function dispatch(
   method: string,
   params: JsonObject,
-  call: CallContext,
+  call: CallContext<Endpoint>,
   around: { revision: Revision; log: McpFaceLog },
 ): Promise<Answer> {
   const { revision, log } = around;
@@ -64,14 +65,19 @@ export function paramsOf(raw: unknown): { params: JsonObject; meta: JsonObject }
 const serverInfoKey = 'io.modelcontextprotocol/serverInfo';
 
 /**
- * An agent's results name it; an MCP server's results are its own.
+ * An agent's results name it; an MCP server's results are its own. At the endpoint of all peers the
+ * server is the gateway.
  * Spec: MCP 2026-07-28 basic, "Per-response protocol fields" (SHOULD)
  */
-async function signed(result: JsonObject, call: CallContext): Promise<JsonObject> {
-  if (!call.dialect.tasksExtension || call.peer.protocol !== 'a2a') return result;
-  const card = await cardFor(result, call.peer.card({ signal: call.signal }));
-  if (card === undefined) return result;
+async function signed(result: JsonObject, call: CallContext<Endpoint>): Promise<JsonObject> {
+  const { peer, dialect, signal } = call;
+  if (!dialect.tasksExtension || peer.protocol === 'mcp') return result;
   const own = isObject(result['_meta']) ? result['_meta'] : {};
+  if (peer.protocol === 'all') {
+    return { ...result, _meta: { ...own, [serverInfoKey]: peer.serverInfo } };
+  }
+  const card = await cardFor(result, peer.card({ signal }));
+  if (card === undefined) return result;
   return { ...result, _meta: { [serverInfoKey]: agentInfo(card), ...own } };
 }
 

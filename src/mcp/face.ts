@@ -1,5 +1,6 @@
 /**
- * The MCP face of every peer: one endpoint per peer that speaks all revisions, on plain HTTP.
+ * The MCP face of every peer: one endpoint per peer, and one for all of them, that speak all
+ * revisions, on plain HTTP.
  *
  * Spec: MCP 2026-07-28 basic/transports/streamable-http, basic/versioning (dual-era servers)
  */
@@ -9,11 +10,13 @@ import { isObject } from '../model/json.ts';
 import type { JsonObject } from '../model/json.ts';
 import { modernRevision } from '../model/mcp.ts';
 import type { Principal } from '../model/principal.ts';
-import type { Peer } from '../ports/peer.ts';
 import { AgentTools } from './agent-tools.ts';
+import { createAggregate } from './aggregate/aggregate.ts';
+import type { AggregateOptions } from './aggregate/aggregate.ts';
 import type { FaceServices, Trace } from './call-context.ts';
 import type { CourseServices } from './call-course.ts';
 import { ConnectLinks } from './connect-links.ts';
+import type { Endpoint } from './endpoint.ts';
 import { fault, rpcCode } from './errors.ts';
 import { LegacySessions } from './legacy-sessions.ts';
 import { Listeners } from './listen.ts';
@@ -29,13 +32,15 @@ import type { RpcRequest } from './rpc.ts';
 
 /** What the face is built from. */
 export interface McpFaceOptions extends FaceServices {
+  /** Serves all peers as one server as well. */
+  aggregate?: AggregateOptions;
   /** The trace context of an HTTP request, if it has one. */
   trace(req: IncomingMessage): Trace | undefined;
 }
 
 /** The MCP face. */
 export interface McpFace {
-  /** Serves one HTTP request to `/mcp/{peerId}`. Never rejects. */
+  /** Serves one HTTP request to `/mcp/{peerId}`; '' is `/mcp`, all peers. Never rejects. */
   handle(
     req: IncomingMessage,
     res: ServerResponse,
@@ -51,10 +56,15 @@ export interface McpFace {
 /** Builds the MCP face over the engine and the peers. */
 export function createMcpFace(options: McpFaceOptions): McpFace {
   let closing = false;
+  const agentTools = new AgentTools();
+  const { aggregate: served } = options;
+  const aggregate =
+    served === undefined ? undefined : createAggregate(served, { ...options, agentTools });
   const services: CourseServices = {
     ...options,
     links: new ConnectLinks(options),
-    agentTools: new AgentTools(),
+    agentTools,
+    aggregate,
     paramHeaders: new ParamHeaders(),
     closing: () => closing,
   };
@@ -70,7 +80,7 @@ export function createMcpFace(options: McpFaceOptions): McpFace {
       if (forbidden !== undefined) {
         return sendFault(res, fault(rpcCode.invalidRequest, 403, forbidden));
       }
-      const peer = options.peers.get(peerId);
+      const peer = peerId === '' ? aggregate?.endpoint : options.peers.get(peerId);
       if (peer === undefined) {
         const message = `There is no peer "${peerId}" here`;
         return sendFault(res, fault(rpcCode.invalidRequest, 404, message));
@@ -96,7 +106,7 @@ export function createMcpFace(options: McpFaceOptions): McpFace {
 interface Incoming {
   req: IncomingMessage;
   res: ServerResponse;
-  peer: Peer;
+  peer: Endpoint;
   principal: Principal;
 }
 

@@ -1,6 +1,6 @@
 /**
  * One session of a legacy client: its streams, the requests that run, the questions that we asked
- * it, and what it subscribed to. It belongs to one principal and one peer.
+ * it, and what it subscribed to. It belongs to one principal and one endpoint.
  *
  * Spec: MCP 2025-11-25 basic/transports, "Session Management"; basic/lifecycle
  */
@@ -10,8 +10,8 @@ import { isObject } from '../model/json.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { InputRequest } from '../model/mcp.ts';
 import type { OwnerKey, Principal } from '../model/principal.ts';
-import type { Peer } from '../ports/peer.ts';
 import type { CourseServices } from './call-course.ts';
+import type { Endpoint } from './endpoint.ts';
 import { EventStream, streamOptions } from './event-stream.ts';
 import { LegacyStream, parseEventId } from './legacy-stream.ts';
 import { outgoing } from './rpc.ts';
@@ -23,7 +23,7 @@ export interface SessionFacts {
   id: string;
   owner: OwnerKey;
   principal: Principal;
-  peer: Peer;
+  peer: Endpoint;
   revision: Revision;
   /** The client capabilities as `initialize` declared them. */
   capabilities: JsonObject;

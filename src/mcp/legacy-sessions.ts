@@ -10,13 +10,13 @@ import { isObject } from '../model/json.ts';
 import type { JsonObject } from '../model/json.ts';
 import { ownerKey } from '../model/principal.ts';
 import type { Principal } from '../model/principal.ts';
-import type { Peer } from '../ports/peer.ts';
 import { accepts } from './accept.ts';
 import type { Asking, CallContext, Trace } from './call-context.ts';
 import type { CourseServices } from './call-course.ts';
 import { clientFeatures, unasked } from './client-features.ts';
 import { dispatch, dispatchFault, paramsOf } from './dispatcher.ts';
 import type { Answer } from './dispatcher.ts';
+import type { Endpoint } from './endpoint.ts';
 import { fault, rpcCode } from './errors.ts';
 import { LegacyExchange } from './legacy-exchange.ts';
 import { LegacySession } from './legacy-session.ts';
@@ -32,7 +32,7 @@ import { SessionFeed } from './session-feed.ts';
 export interface LegacyRequest {
   req: IncomingMessage;
   res: ServerResponse;
-  peer: Peer;
+  peer: Endpoint;
   principal: Principal;
   /** The JSON-RPC message of a POST. */
   body: unknown;
@@ -213,12 +213,13 @@ export class LegacySessions {
     meta: JsonObject,
     signal: AbortSignal,
     on?: { request: LegacyRequest; exchange: LegacyExchange },
-  ): CallContext {
+  ): CallContext<Endpoint> {
     const { peer, principal, revision, capabilities } = held.session.facts;
     const features = clientFeatures(capabilities, revision);
     const asking = askingOn(held.session, signal, on?.exchange);
     return {
       peer,
+      endpoint: peer.id,
       principal,
       features: asking.kind === 'never' ? unasked(features) : features,
       meta,

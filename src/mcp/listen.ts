@@ -12,6 +12,7 @@ import type { PeerChange, ToolPeer } from '../ports/peer.ts';
 import type { TaskHandle } from '../ports/tasks.ts';
 import { peerContext } from './call-context.ts';
 import type { CallContext } from './call-context.ts';
+import type { Endpoint } from './endpoint.ts';
 import { dispatchFault, paramsOf } from './dispatcher.ts';
 import type { EventStream } from './event-stream.ts';
 import {
@@ -24,7 +25,7 @@ import {
 import type { ModernRequest, ModernServices } from './modern-exchange.ts';
 import { outgoing, resultMessage, sendFault } from './rpc.ts';
 import type { RpcId } from './rpc.ts';
-import { requireTasks } from './task-methods.ts';
+import { peerOfTask, requireTasks } from './task-methods.ts';
 import { renderTask } from './task-rendering.ts';
 
 const subscriptionKey = 'io.modelcontextprotocol/subscriptionId';
@@ -100,7 +101,7 @@ export class Listeners {
     });
   }
 
-  #feed(subscription: Subscription, honoured: Honoured, call: CallContext): void {
+  #feed(subscription: Subscription, honoured: Honoured, call: CallContext<Endpoint>): void {
     const run = (feed: Promise<void>): void =>
       void feed.catch((error: unknown) => {
         if (call.signal.aborted) return;
@@ -114,8 +115,20 @@ export class Listeners {
       );
     }
     const { tools, prompts, resources, uris } = honoured;
+    if (call.peer.protocol === 'all') return this.#feedOffers(subscription, honoured, call.signal);
     if (call.peer.protocol !== 'mcp' || !(tools || prompts || resources || uris.length > 0)) return;
     run(feedChanges(call.peer, { tools, prompts, resources, uris }, call, subscription));
+  }
+
+  #feedOffers(subscription: Subscription, honoured: Honoured, signal: AbortSignal): void {
+    if (!honoured.tools && !honoured.prompts) return;
+    this.#services.aggregate?.changes.follow((change) => {
+      for (const kind of ['tools', 'prompts'] as const) {
+        if (change[kind] && honoured[kind]) {
+          subscription.send(`notifications/${kind}/list_changed`, {});
+        }
+      }
+    }, signal);
   }
 }
 
@@ -156,7 +169,7 @@ class Subscription {
 /** The part of a filter that can be served: what the server can tell, and tasks of the caller. */
 async function honour(
   filter: JsonObject,
-  call: CallContext,
+  call: CallContext<Endpoint>,
   services: ModernServices,
 ): Promise<Honoured> {
   const taskIds = names(filter, 'taskIds');
@@ -167,6 +180,11 @@ async function honour(
   const { peer } = call;
   if (peer.protocol === 'a2a') {
     return { tools: false, prompts: false, resources: false, uris: [], tasks };
+  }
+  if (peer.protocol === 'all') {
+    const { toolsListChanged, promptsListChanged } = filter;
+    const [tools, prompts] = [toolsListChanged === true, promptsListChanged === true];
+    return { tools, prompts, resources: false, uris: [], tasks };
   }
   const { capabilities } = await peer.catalogue(peerContext(call));
   const offers = (kind: string, flag: string): boolean => {
@@ -184,11 +202,12 @@ async function honour(
 
 async function openOrNone(
   id: string,
-  call: CallContext,
+  call: CallContext<Endpoint>,
   services: ModernServices,
 ): Promise<TaskHandle | undefined> {
   try {
-    return await services.tasks.open(call.principal, id, call.peer.id);
+    const peer = await peerOfTask(id, call, services);
+    return await services.tasks.open(call.principal, id, peer.id);
   } catch (error) {
     if (error instanceof GatewayError && error.code === 'task-not-found') return undefined;
     throw error;
@@ -214,7 +233,7 @@ function names(filter: JsonObject, field: string): string[] {
 /** Sends a task as it is, then at each change of its status. */
 export async function feedTask(
   handle: TaskHandle,
-  call: CallContext,
+  call: CallContext<Endpoint>,
   services: ModernServices,
   send: (task: JsonObject) => void,
 ): Promise<void> {
@@ -232,7 +251,7 @@ export async function feedTask(
 async function feedChanges(
   peer: ToolPeer,
   filter: { tools: boolean; prompts: boolean; resources: boolean; uris: string[] },
-  call: CallContext,
+  call: CallContext<Endpoint>,
   subscription: Subscription,
 ): Promise<void> {
   for await (const change of peer.changes(filter, peerContext(call))) {

@@ -11,7 +11,6 @@ import { isObject } from '../model/json.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Principal } from '../model/principal.ts';
 import { parseTraceparent, parseTracestate, traceFields } from '../observe/trace.ts';
-import type { Peer } from '../ports/peer.ts';
 import { accepts } from './accept.ts';
 import type { CallContext, Trace } from './call-context.ts';
 import type { CourseServices } from './call-course.ts';
@@ -19,6 +18,7 @@ import { checkLogLevel } from './call-signals.ts';
 import { clientFeatures } from './client-features.ts';
 import { dispatch, dispatchFault, paramsOf } from './dispatcher.ts';
 import type { Answer } from './dispatcher.ts';
+import type { Endpoint } from './endpoint.ts';
 import { fault, rpcCode } from './errors.ts';
 import type { Fault } from './errors.ts';
 import { EventStream, streamOptions, type EventStreamOptions } from './event-stream.ts';
@@ -32,7 +32,7 @@ import type { RpcId, RpcRequest } from './rpc.ts';
 export interface ModernRequest {
   req: IncomingMessage;
   res: ServerResponse;
-  peer: Peer;
+  peer: Endpoint;
   principal: Principal;
   message: RpcRequest;
   /** The revision that the request names. */
@@ -87,11 +87,12 @@ export function contextOf(
   meta: JsonObject,
   exchange: Pick<ModernExchange, 'signal' | 'notify'>,
   services: ModernServices,
-): CallContext {
+): CallContext<Endpoint> {
   const { req, peer, principal, trace } = request;
   const declared = meta['io.modelcontextprotocol/clientCapabilities'];
   return {
     peer,
+    endpoint: peer.id,
     principal,
     features: clientFeatures(declared, services.revision),
     meta,

@@ -11,12 +11,20 @@ export type OriginCheck = (req: IncomingMessage) => string | undefined;
 
 const loopbackNames = new Set(['localhost', '127.0.0.1', '[::1]']);
 
+/** The half of the check that documents for anybody need: pages of other sites may read them. */
+export function hostCheck(publicUrl: string): OriginCheck {
+  const { hostname } = new URL(publicUrl);
+  return ({ headers: { host } }) => (knownHost(host, hostname) ? undefined : strangeHost);
+}
+
+const strangeHost = 'The Host header does not name this gateway';
+
 /** A check that lets loopback names and the gateway's public host and origin pass. */
 export function originCheck(publicUrl: string): OriginCheck {
   const known = new URL(publicUrl);
   return (req) => {
     const { host, origin } = req.headers;
-    if (!knownHost(host, known.hostname)) return 'The Host header does not name this gateway';
+    if (!knownHost(host, known.hostname)) return strangeHost;
     if (origin !== undefined && !knownOrigin(origin, known.origin)) {
       return 'The Origin header names another site';
     }

@@ -9,6 +9,7 @@ import { isObject } from '../model/json.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { InputRequest } from '../model/mcp.ts';
 import type { Catalogue, CatalogueList, ToolPeer } from '../ports/peer.ts';
+import { servesTasks } from './aggregate/catalogue.ts';
 import { missingCapability, requestObject } from './asking.ts';
 import type { CourseServices } from './call-course.ts';
 import { peerContext } from './call-context.ts';
@@ -64,13 +65,9 @@ function list(kind: CatalogueList): MethodHandler<ToolPeer> {
   };
 }
 
-/** Servers of the Tasks extension decide themselves: to a 2025-11-25 client their tools may be tasks. */
+/** The tools in the client's revision: 2025-11-25 lets a caller ask for a task. */
 function shownTools(catalogue: Catalogue, call: CallContext): JsonObject[] {
-  if (!call.dialect.taskParam || isObject(catalogue.capabilities['tasks'])) return catalogue.tools;
-  const { extensions } = catalogue.capabilities;
-  if (!isObject(extensions) || extensions['io.modelcontextprotocol/tasks'] === undefined) {
-    return catalogue.tools;
-  }
+  if (!call.dialect.taskParam || !servesTasks(catalogue)) return catalogue.tools;
   return catalogue.tools.map((tool) => ({ execution: { taskSupport: 'optional' }, ...tool }));
 }
 

@@ -10,9 +10,10 @@ const subject = { method: 'tools/call', params: { name: 'ask', arguments: { a: 1
 const state = { taskId: 'T', answers: {} };
 const hour = 60 * 60 * 1000;
 
-function callOf(changes: { subject?: string; peer?: string } = {}): CallContext {
+function callOf(changes: { subject?: string; peer?: string; endpoint?: string } = {}): CallContext {
   const principal = { ...anonymous, subject: changes.subject ?? 'alice' };
-  return { principal, peer: { id: changes.peer ?? 'agent' } } as CallContext;
+  const { peer = 'agent', endpoint = peer } = changes;
+  return { principal, endpoint, peer: { id: peer } } as CallContext;
 }
 
 function at(now: number) {
@@ -35,11 +36,12 @@ describe('a request state', () => {
     expect(() => openState(sealed, subject, callOf(), at(hour + 1))).toThrow(/expired/);
   });
 
-  it('is refused from another principal, at another peer, for another request', () => {
+  it('is refused from another principal, at another peer or endpoint, for another request', () => {
     const other = (params: JsonObject) => ({ ...subject, params });
     const refused = [
       () => openState(sealed, subject, callOf({ subject: 'bob' }), at(0)),
       () => openState(sealed, subject, callOf({ peer: 'other' }), at(0)),
+      () => openState(sealed, subject, callOf({ endpoint: '' }), at(0)),
       () => openState(sealed, { ...subject, method: 'prompts/get' }, callOf(), at(0)),
       () => openState(sealed, other({ name: 'ask', arguments: {} }), callOf(), at(0)),
       () =>

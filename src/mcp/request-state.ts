@@ -1,7 +1,7 @@
 /**
  * The `requestState` of multi round-trip requests: sealed, so that it can neither be read nor
- * changed, and bound to the caller, the peer, the method and the arguments of the request that it
- * continues.
+ * changed, and bound to the caller, the endpoint, the peer, the method and the arguments of the
+ * request that it continues.
  *
  * Spec: MCP 2026-07-28 basic/patterns/mrtr, "Server Requirements (Basic Workflow)"
  */
@@ -69,6 +69,7 @@ function binding(subject: StateSubject, call: CallContext): string {
   return JSON.stringify([
     'request-state',
     ownerKey(call.principal),
+    call.endpoint,
     call.peer.id,
     subject.method,
     digest,

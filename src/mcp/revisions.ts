@@ -9,13 +9,15 @@ import { GatewayError } from '../model/errors.ts';
 import type { JsonObject } from '../model/json.ts';
 import { legacyRevisions, modernRevision } from '../model/mcp.ts';
 import type { RpcError } from '../model/mcp.ts';
-import type { AgentPeer, Peer, ToolPeer } from '../ports/peer.ts';
+import type { AgentPeer, ToolPeer } from '../ports/peer.ts';
 import { agentMethods } from './agent-methods.ts';
+import { aggregateMethods } from './aggregate/methods.ts';
 import type { CourseServices } from './call-course.ts';
 import { peerContext } from './call-context.ts';
 import type { CallContext, Dialect, MethodHandler, MethodTable } from './call-context.ts';
 import { isLogLevel } from './call-signals.ts';
 import { withCachingHints } from './caching.ts';
+import type { AllPeers, Endpoint } from './endpoint.ts';
 import { modernError, rpcCode } from './errors.ts';
 import { stringParam } from './params.ts';
 import { relayMethods, relayRequest } from './relay-methods.ts';
@@ -26,8 +28,8 @@ import { legacyTaskMethods, taskMethods } from './task-methods.ts';
 export interface Revision extends Dialect {
   /** Streams start with an event that has an id and no data (clients before 2025-11-25 choke on it). */
   primesStreams: boolean;
-  /** The handler of a method at a peer, or undefined where the revision has no such method. */
-  handler(peer: Peer, method: string): MethodHandler | undefined;
+  /** The handler of a method at an endpoint, or undefined where the revision has no such method. */
+  handler(peer: Endpoint, method: string): MethodHandler<Endpoint> | undefined;
   /** A result in the revision's form. */
   finish(method: string, params: JsonObject, result: JsonObject): JsonObject;
   /** An error with a code that the revision knows. */
@@ -52,8 +54,16 @@ export function createRevisions(services: CourseServices): Revisions {
   const relays = relayMethods(services);
   const tasks = taskMethods(services);
   const legacyTasks = legacyTaskMethods(services);
-  const discover: MethodTable = { 'server/discover': async (_params, call) => discovery(call) };
-  const session: MethodTable = { ping: async () => ({}) };
+  const { all, tasksOfAll, legacyTasksOfAll } = aggregateMethods(services, {
+    agents,
+    relays,
+    tasks,
+    legacyTasks,
+  });
+  const discover: MethodTable<Endpoint> = {
+    'server/discover': async (_params, call) => discovery(call),
+  };
+  const session: MethodTable<Endpoint> = { ping: async () => ({}) };
 
   const modern: Revision = {
     revision: modernRevision,
@@ -64,12 +74,17 @@ export function createRevisions(services: CourseServices): Revisions {
     mirrorsHeaders: true,
     primesStreams: false,
     resourceNotFound: rpcCode.invalidParams,
-    handler: lookup({ ...discover, ...tasks, ...agents }, { ...discover, ...tasks, ...relays }),
+    handler: lookup({
+      a2a: { ...discover, ...tasks, ...agents },
+      mcp: { ...discover, ...tasks, ...relays },
+      all: { ...discover, ...tasksOfAll, ...all },
+    }),
     finish: (method, params, result) =>
       withCachingHints(method, params, { resultType: 'complete', ...result }),
     finishError: modernError,
   };
   const legacyRelays = { ...session, ...relays, ...sessionMethods };
+  const legacyAll = { ...session, ...all, 'logging/setLevel': setLevel };
   const november: Revision = {
     revision: '2025-11-25',
     urlElicitation: true,
@@ -79,7 +94,11 @@ export function createRevisions(services: CourseServices): Revisions {
     mirrorsHeaders: false,
     primesStreams: true,
     resourceNotFound: rpcCode.legacyResourceNotFound,
-    handler: lookup({ ...session, ...agents, ...legacyTasks }, { ...legacyRelays, ...legacyTasks }),
+    handler: lookup({
+      a2a: { ...session, ...agents, ...legacyTasks },
+      mcp: { ...legacyRelays, ...legacyTasks },
+      all: { ...legacyAll, ...legacyTasksOfAll },
+    }),
     finish: (_method, _params, result) => withoutModernMembers(result),
     finishError: (error) => error,
   };
@@ -89,7 +108,7 @@ export function createRevisions(services: CourseServices): Revisions {
     urlElicitation: false,
     taskParam: false,
     primesStreams: false,
-    handler: lookup({ ...session, ...agents }, legacyRelays),
+    handler: lookup({ a2a: { ...session, ...agents }, mcp: legacyRelays, all: legacyAll }),
   };
   return {
     modern,
@@ -101,13 +120,8 @@ export function createRevisions(services: CourseServices): Revisions {
 /** Methods that only a session has, at MCP servers. */
 const sessionMethods: MethodTable<ToolPeer> = {
   'logging/setLevel': async (params, call) => {
+    await setLevel(params, call);
     const level = stringParam(params, 'level');
-    if (!isLogLevel(level)) {
-      throw new GatewayError('invalid-params', '"level" is not a log level', {
-        facts: { field: 'level' },
-      });
-    }
-    if (call.session !== undefined) call.session.logLevel = level;
     const { revision } = await call.peer.catalogue(peerContext(call));
     // The newest revision has no such method: the level goes with each request.
     return revision === modernRevision ? {} : relayRequest('logging/setLevel', { level }, call);
@@ -122,18 +136,31 @@ const sessionMethods: MethodTable<ToolPeer> = {
   },
 };
 
-function lookup(
-  agents: MethodTable<AgentPeer>,
-  relays: MethodTable<ToolPeer>,
-): (peer: Peer, method: string) => MethodHandler | undefined {
+/** Notes the level; what is forwarded is filtered by it. */
+async function setLevel(params: JsonObject, call: CallContext<Endpoint>): Promise<JsonObject> {
+  const level = stringParam(params, 'level');
+  if (!isLogLevel(level)) {
+    throw new GatewayError('invalid-params', '"level" is not a log level', {
+      facts: { field: 'level' },
+    });
+  }
+  if (call.session !== undefined) call.session.logLevel = level;
+  return {};
+}
+
+function lookup(tables: {
+  a2a: MethodTable<AgentPeer>;
+  mcp: MethodTable<ToolPeer>;
+  all: MethodTable<AllPeers>;
+}): (peer: Endpoint, method: string) => MethodHandler<Endpoint> | undefined {
   return (peer, method) => {
-    const table: Readonly<Record<string, unknown>> = peer.protocol === 'a2a' ? agents : relays;
-    // The protocol of the peer chose the table, so that the handler is one for this peer.
-    return Object.hasOwn(table, method) ? (table[method] as MethodHandler) : undefined;
+    const table: Readonly<Record<string, unknown>> = tables[peer.protocol];
+    // The protocol of the endpoint chose the table, so that the handler is one for it.
+    return Object.hasOwn(table, method) ? (table[method] as MethodHandler<Endpoint>) : undefined;
   };
 }
 
-async function discovery(call: CallContext): Promise<JsonObject> {
+async function discovery(call: CallContext<Endpoint>): Promise<JsonObject> {
   const { serverInfo, capabilities, instructions } = await introduce(call);
   return {
     supportedVersions: [...supportedRevisions],

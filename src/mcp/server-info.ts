@@ -6,10 +6,11 @@
 import { isObject } from '../model/json.ts';
 import type { JsonObject } from '../model/json.ts';
 import { tasksExtension } from '../model/mcp.ts';
-import type { AgentPeer, Peer } from '../ports/peer.ts';
+import type { AgentPeer } from '../ports/peer.ts';
 import { agentInfo } from './agent-methods.ts';
 import { peerContext } from './call-context.ts';
 import type { CallContext, Dialect } from './call-context.ts';
+import type { AllPeers, Endpoint } from './endpoint.ts';
 
 /** Who the server is and what it offers in the client's revision. */
 export interface Introduction {
@@ -18,10 +19,11 @@ export interface Introduction {
   instructions: string | undefined;
 }
 
-/** The introduction of a peer. */
-export async function introduce(call: CallContext): Promise<Introduction> {
+/** The introduction of a peer, or of the gateway where it serves all of them. */
+export async function introduce(call: CallContext<Endpoint>): Promise<Introduction> {
   const { peer, dialect } = call;
   if (peer.protocol === 'a2a') return introduceAgent(peer, call);
+  if (peer.protocol === 'all') return introduceGateway(peer, dialect);
   const catalogue = await peer.catalogue(peerContext(call));
   return {
     serverInfo: catalogue.serverInfo,
@@ -33,13 +35,28 @@ export async function introduce(call: CallContext): Promise<Introduction> {
   };
 }
 
-async function introduceAgent(peer: AgentPeer, call: CallContext<Peer>): Promise<Introduction> {
+async function introduceAgent(peer: AgentPeer, call: CallContext<Endpoint>): Promise<Introduction> {
   const card = await peer.card({ signal: call.signal });
   const capabilities = { tools: {}, prompts: {}, resources: {}, completions: {} };
   return {
     serverInfo: agentInfo(card),
     capabilities: { ...capabilities, ...taskCapability(call.dialect, {}) },
     instructions: card.description === '' ? undefined : card.description,
+  };
+}
+
+function introduceGateway({ serverInfo, instructions }: AllPeers, dialect: Dialect): Introduction {
+  const capabilities = {
+    tools: { listChanged: true },
+    prompts: { listChanged: true },
+    resources: {},
+    completions: {},
+    logging: {},
+  };
+  return {
+    serverInfo,
+    capabilities: { ...capabilities, ...taskCapability(dialect, {}) },
+    instructions,
   };
 }
 

@@ -10,6 +10,7 @@ import type { JsonObject } from '../model/json.ts';
 import type { ChangeFilter, PeerContext } from '../ports/peer.ts';
 import { legacyTask } from '../translate/mcp-tasks.ts';
 import type { CallContext, SessionState } from './call-context.ts';
+import type { Endpoint } from './endpoint.ts';
 import type { CourseServices } from './call-course.ts';
 import { isLogged } from './call-signals.ts';
 import type { LegacySession } from './legacy-session.ts';
@@ -26,13 +27,17 @@ export class SessionFeed implements SessionState {
   readonly #session: LegacySession;
   readonly #services: CourseServices;
   /** The session as the context of what it is told. */
-  readonly #context: () => CallContext;
+  readonly #context: () => CallContext<Endpoint>;
   readonly #uris = new Set<string>();
   #watching: AbortController | undefined;
   #listsFollowed = false;
   #tasks = 0;
 
-  constructor(session: LegacySession, services: CourseServices, context: () => CallContext) {
+  constructor(
+    session: LegacySession,
+    services: CourseServices,
+    context: () => CallContext<Endpoint>,
+  ) {
     this.#session = session;
     this.#services = services;
     this.#context = context;
@@ -42,6 +47,7 @@ export class SessionFeed implements SessionState {
   followLists(): void {
     if (this.#listsFollowed) return;
     this.#listsFollowed = true;
+    if (this.#session.facts.peer.protocol === 'all') return this.#followOffers();
     const filter = { tools: true, prompts: true, resources: true, logs: true };
     this.#follow(filter, this.#session.signal);
   }
@@ -59,12 +65,20 @@ export class SessionFeed implements SessionState {
     if (this.#uris.delete(uri)) this.#watch();
   }
 
-  followTask(taskId: string): void {
+  followTask(taskId: string, peerId: string): void {
     if (this.#tasks >= mostFollowed) return;
     this.#tasks += 1;
-    this.#tellOf(taskId)
+    this.#tellOf(taskId, peerId)
       .catch((error: unknown) => this.#failed(error))
       .finally(() => (this.#tasks -= 1));
+  }
+
+  #followOffers(): void {
+    this.#services.aggregate?.changes.follow((change) => {
+      for (const kind of ['tools', 'prompts'] as const) {
+        if (change[kind]) this.#tell(`notifications/${kind}/list_changed`, {});
+      }
+    }, this.#session.signal);
   }
 
   /** One feed for all resources; the new one starts before the old one ends. */
@@ -98,9 +112,9 @@ export class SessionFeed implements SessionState {
     });
   }
 
-  async #tellOf(taskId: string): Promise<void> {
-    const { principal, peer } = this.#session.facts;
-    const handle = await this.#services.tasks.open(principal, taskId, peer.id);
+  async #tellOf(taskId: string, peerId: string): Promise<void> {
+    const { principal } = this.#session.facts;
+    const handle = await this.#services.tasks.open(principal, taskId, peerId);
     for await (const { event } of handle.events(handle.view().seq, this.#session.signal)) {
       if (event.kind !== 'status') continue;
       const view = handle.view();

@@ -8,12 +8,14 @@ import { GatewayError } from '../model/errors.ts';
 import type { JsonObject } from '../model/json.ts';
 import { isObject } from '../model/json.ts';
 import { tasksExtension } from '../model/mcp.ts';
+import type { Peer } from '../ports/peer.ts';
 import type { TaskHandle, TaskView } from '../ports/tasks.ts';
 import { legacyTask } from '../translate/mcp-tasks.ts';
 import { answerProblem, askAll, canAskAll, shownQuestions } from './asking.ts';
 import { deliver, finalResult, needingInput } from './call-course.ts';
 import type { CourseServices } from './call-course.ts';
 import type { Ask, CallContext, MethodHandler, MethodTable } from './call-context.ts';
+import type { Endpoint } from './endpoint.ts';
 import { objectParam, optionalString, stringParam } from './params.ts';
 import { renderTask, taskOptions } from './task-rendering.ts';
 
@@ -85,11 +87,24 @@ function declared(handler: MethodHandler): MethodHandler {
 }
 
 /** Throws `capability-required` where the Tasks extension is not declared. */
-export function requireTasks(call: CallContext): void {
+export function requireTasks(call: CallContext<Endpoint>): void {
   if (call.features.tasks) return;
   throw new GatewayError('capability-required', 'Missing required client capability', {
     facts: { required: { extensions: { [tasksExtension]: {} } } },
   });
+}
+
+/** The peer of a task: the endpoint's own, or whichever it is. Throws `task-not-found`. */
+export async function peerOfTask(
+  taskId: string,
+  call: CallContext<Endpoint>,
+  services: CourseServices,
+): Promise<Peer> {
+  const { peer, principal } = call;
+  if (peer.protocol !== 'all') return peer;
+  if (services.aggregate !== undefined)
+    return services.aggregate.taskPeers.peerOf(principal, taskId);
+  throw new GatewayError('task-not-found', 'There is no such task.');
 }
 
 function openTask(

@@ -9,6 +9,7 @@ import { inputRequestFor } from '../translate/questions.ts';
 import type { CallContext, McpFaceLimits } from './call-context.ts';
 import { canAnswer } from './client-features.ts';
 import type { ConnectLinks } from './connect-links.ts';
+import type { Endpoint } from './endpoint.ts';
 import { modernError } from './errors.ts';
 
 /** What the translation of a task needs to know of client and gateway. */
@@ -23,7 +24,7 @@ export interface TaskOptions {
 /** The options for one task and one client. */
 export function taskOptions(
   view: TaskView,
-  call: CallContext,
+  call: CallContext<Endpoint>,
   services: { links: ConnectLinks; limits: McpFaceLimits },
 ): TaskOptions {
   const { inlineBytes, pollIntervalMs } = services.limits;
@@ -42,7 +43,7 @@ export function taskOptions(
 /** The task with everything that belongs to its status, for a client of the Tasks extension. */
 export function renderTask(
   view: TaskView,
-  call: CallContext,
+  call: CallContext<Endpoint>,
   services: { links: ConnectLinks; limits: McpFaceLimits },
 ): JsonObject {
   const task = detailedTask(view, taskOptions(view, call, services));

@@ -41,13 +41,33 @@ export async function callAgentTool(
     const tool = services.agentTools.of(card).find((candidate) => candidate.name === name);
     if (tool === undefined) {
       if (isHelper(name)) return callHelper(name, args, call, services);
-      throw unknownTool(name);
+      throw withheldTool(call, name) ?? unknownTool(name);
     }
     const problem = argumentProblem(tool, args, services);
     if (problem !== undefined) return problem;
     const skill = skillOfTool(card, name);
     const skillId = typeof skill === 'object' ? skill.id : undefined;
     const message = messageFromArguments(args, skillId, services.mintId());
+    return start(params, { message, call: { name, arguments: args } }, call, services);
+  });
+}
+
+/** Sends a message to an agent, for one of its skills where the arguments name one. */
+export async function askAgent(
+  params: JsonObject,
+  call: CallContext<AgentPeer>,
+  services: CourseServices,
+): Promise<JsonObject> {
+  const subject = subjectOf(params);
+  const { name, args } = callOf(params);
+  return asToolResult(call, async () => {
+    if (params['requestState'] !== undefined) return retry(params, subject, call, services);
+    const card = await call.peer.card({ signal: call.signal });
+    const problem = argumentProblem(services.agentTools.ask(call.peer.id, card), args, services);
+    if (problem !== undefined) return problem;
+    const { skill, ...rest } = args;
+    const skillId = typeof skill === 'string' ? skill : undefined;
+    const message = messageFromArguments(rest, skillId, services.mintId());
     return start(params, { message, call: { name, arguments: args } }, call, services);
   });
 }
@@ -66,8 +86,11 @@ export async function callPeerTool(
     const { tools } = await call.peer.catalogue(peerContext(call));
     const tool = tools.find((candidate) => candidate['name'] === name);
     if (tool === undefined) {
-      if (isHelper(name)) return callHelper(name, args, call, services);
-      throw unknownTool(name);
+      // Among all peers the helper tools have no peer's name.
+      if (isHelper(name) && call.endpoint === call.peer.id) {
+        return callHelper(name, args, call, services);
+      }
+      throw withheldTool(call, name) ?? unknownTool(name);
     }
     services.paramHeaders.check(tool, args, call);
     const message: Message = {
@@ -108,7 +131,7 @@ async function legacyTaskResult(
   services: CourseServices,
 ): Promise<JsonObject> {
   const view = await handle.commit();
-  call.session?.followTask(view.task.id);
+  call.session?.followTask(view.task.id, view.peerId);
   return { task: legacyTask(view, taskOptions(view, call, services)) };
 }
 
@@ -175,6 +198,12 @@ function isHelper(name: string): boolean {
   return helperTools.some((tool) => tool.name === name);
 }
 
+/** A tool that the peer has, and that is not offered: the caller hears why. */
+function withheldTool(call: CallContext, name: string): GatewayError | undefined {
+  const reason = call.peer.withheld?.(name);
+  return reason === undefined ? undefined : new GatewayError('tool-not-found', reason);
+}
+
 function unknownTool(name: string): GatewayError {
   return new GatewayError('tool-not-found', `Unknown tool: ${name}. List the tools again.`, {
     facts: { field: 'name' },
@@ -185,7 +214,7 @@ function unknownTool(name: string): GatewayError {
  * Arguments that do not fit are told to the model, which can correct them.
  * Spec: MCP 2026-07-28 server/tools, "Error Handling" (input validation is a tool execution error)
  */
-function argumentProblem(
+export function argumentProblem(
   tool: Tool,
   args: JsonObject,
   services: CourseServices,

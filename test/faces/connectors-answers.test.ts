@@ -180,8 +180,9 @@ describe('a result', () => {
     const { peer, mcp } = await scripted({ 'tools/list': page }, opened);
     const { result } = await mcp.request('tools/list');
     expect(result?.['tools']).toMatchObject([{ name: 'one' }, { name: 'two' }, { name: 'three' }]);
+    // The gateway reads the list for its own documents too.
     const cursors = peer.requestsOf('tools/list').map((one) => paramsOf(one)['cursor']);
-    expect(cursors).toEqual([undefined, '', 'ä= &?']);
+    expect(new Set(cursors)).toEqual(new Set([undefined, '', 'ä= &?']));
   });
 });
 

@@ -310,7 +310,7 @@ describe('a requestState', () => {
     for (const [peer, method, params] of calls) {
       const { result } = await at(peer).request(method, params, able);
       const state = String(result?.['requestState']);
-      const heard = agent.ledger.length + asker.requests.length;
+      const heard = agent.ledger.length + asker.requestsOf('tools/call').length;
       const changed = Array.from(state, (character, index) => {
         const next = character === 'A' ? 'B' : 'A';
         return state.slice(0, index) + next + state.slice(index + 1);
@@ -331,7 +331,7 @@ describe('a requestState', () => {
         const { error } = await at(peer).request(method, retried, able);
         expect([method, requestState, error?.code]).toEqual([method, requestState, -32602]);
       }
-      expect(agent.ledger.length + asker.requests.length).toBe(heard);
+      expect(agent.ledger.length + asker.requestsOf('tools/call').length).toBe(heard);
     }
   }, 30_000);
 
