@@ -2,41 +2,68 @@
  * The command line.
  */
 import { parseArgs } from 'node:util';
-import { checkPeers, reportTable } from './check.ts';
-import { loadConfig, processContext } from './config/load.ts';
+import { existsSync } from 'node:fs';
+import { addPeerOver } from './admin-client.ts';
+import { openDefinitions } from './administration.ts';
+import { loadSealingSecret } from './auth/key-files.ts';
+import { createSeal } from './auth/seal.ts';
+import { checkPeers, notFound, reportTable } from './check.ts';
+import { checkUrl } from './check-url.ts';
+import { loadConfig, parseConfig, processContext } from './config/load.ts';
 import { formatMistakes } from './config/mistake.ts';
-import type { Config } from './config/schema.ts';
+import { reservedPeerIds, type Config } from './config/schema.ts';
 import { watchConfig } from './config/watch.ts';
-import { createPeers, openEgress, startGateway } from './main.ts';
+import { DiscoveredPeers, resolverOver } from './discovered-peers.ts';
+import { judgeCard, organizationOf, type TrustedOrganization } from './discovery/card-trust.ts';
+import { keysCommand } from './keys-command.ts';
+import { startGateway } from './main.ts';
+import type { Clock } from './model/ids.ts';
 import { createEventLog } from './observe/events.ts';
 import { createLogger } from './observe/log.ts';
 import { createMetrics } from './observe/metrics.ts';
+import { createPeers, openEgress } from './peer-factory.ts';
+import { peerMemory, type PeerMemory } from './peer-memory.ts';
+import { readDatabase } from './store/sqlite/database.ts';
+import { SqlitePeerStore } from './store/sqlite/peer-store.ts';
 import { writeWellKnown } from './well-known.ts';
 
 const usage = `Usage:
   isthmus serve      [--config FILE] [--host H] [--port N]   run the gateway
   isthmus check      [--config FILE] [--json]                validate the config, reach every peer, print a table
+  isthmus check      URL [--json] [--add ID]                 say what stands behind a URL, and add it as a peer
   isthmus well-known [--config FILE] --out DIR               write every discovery document as static files
+  isthmus keys       [--config FILE] list | rotate | import FILE
+                                                             signing and sealing keys
 
 FILE is isthmus.yaml when --config is absent.`;
 
+const usualConfig = 'isthmus.yaml';
+
 const options = {
-  config: { type: 'string', default: 'isthmus.yaml' },
+  config: { type: 'string', default: usualConfig },
   host: { type: 'string' },
   port: { type: 'string' },
   json: { type: 'boolean', default: false },
   out: { type: 'string' },
+  add: { type: 'string' },
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
 type Flags = ReturnType<typeof readArguments>['values'];
 
-const commands: Record<string, { flags: (keyof Flags)[]; run: (flags: Flags) => Promise<number> }> =
-  {
-    serve: { flags: ['config', 'host', 'port'], run: serve },
-    check: { flags: ['config', 'json'], run: check },
-    'well-known': { flags: ['config', 'out'], run: wellKnown },
-  };
+interface Command {
+  flags: (keyof Flags)[];
+  /** Whether it takes arguments that are no flags. */
+  words?: boolean;
+  run: (flags: Flags, words: string[]) => Promise<number>;
+}
+
+const commands: Record<string, Command> = {
+  serve: { flags: ['config', 'host', 'port'], run: serve },
+  check: { flags: ['config', 'json', 'add'], words: true, run: check },
+  'well-known': { flags: ['config', 'out'], run: wellKnown },
+  keys: { flags: ['config'], words: true, run: keys },
+};
 
 async function main(): Promise<number> {
   let given: ReturnType<typeof readArguments>;
@@ -56,7 +83,8 @@ async function main(): Promise<number> {
   if (command === undefined) {
     return refuse(name === undefined ? 'a command is missing' : `no such command: ${name}`);
   }
-  if (rest.length > 0) return refuse(`${name} takes no argument "${rest.join(' ')}"`);
+  if (rest.length > 0 && command.words !== true)
+    return refuse(`${name} takes no argument "${rest.join(' ')}"`);
   const used = given.tokens.flatMap((token) => (token.kind === 'option' ? [token.name] : []));
   const foreign = used.find((flag) => !command.flags.some((known) => known === flag));
   if (foreign !== undefined) return refuse(`--${foreign} does not go with ${name}`);
@@ -64,7 +92,7 @@ async function main(): Promise<number> {
   if (port !== undefined && !(/^\d{1,5}$/.test(port) && Number(port) <= 65_535)) {
     return refuse('--port needs a whole number from 0 to 65535');
   }
-  return command.run(given.values);
+  return command.run(given.values, rest);
 }
 
 function readArguments() {
@@ -122,15 +150,46 @@ async function serve(flags: Flags): Promise<number> {
   return drained ? 0 : 1;
 }
 
-async function check(flags: Flags): Promise<number> {
+async function check(flags: Flags, words: string[]): Promise<number> {
+  const [url, ...more] = words;
+  if (more.length > 0) return refuse(`check takes one URL, not also "${more.join(' ')}"`);
+  if (url !== undefined) return checkOne(url, flags);
+  if (flags.add !== undefined) return refuse('--add needs the URL of what is to be added');
   const config = readConfig(flags);
   if (config === undefined) return 1;
-  const { egress, peers } = connect(config);
+  const { egress, peers, problems } = await connect(config);
   const reports = await checkPeers(peers.list());
+  for (const [peer, problem] of problems) reports.push(notFound(peer, problem));
   await peers.close();
   await egress.close();
   console.log(flags.json ? JSON.stringify(reports, null, 2) : reportTable(reports));
   return reports.every((report) => report.ok) ? 0 : 1;
+}
+
+/** Without a configuration of its own the command goes by the defaults. */
+async function checkOne(url: string, flags: Flags): Promise<number> {
+  const isBare = flags.config === usualConfig && !existsSync(flags.config);
+  const bare = isBare ? parseConfig('', processContext()) : undefined;
+  const config = bare?.ok === true ? bare.config : readConfig(flags);
+  if (config === undefined) return 1;
+  const egress = openEgress(config, silentEvents());
+  const trusted = config.organizations as readonly TrustedOrganization[];
+  try {
+    return await checkUrl({
+      url,
+      json: flags.json,
+      add: flags.add,
+      addPeer: addPeerOver(config),
+      judge: (raw, card) => judgeCard(raw, organizationOf({ url: card }, trusted)),
+      fetch: egress.withLimits({ maxResponseBytes: 1024 * 1024 }).fetch,
+      clock: Date.now,
+      reservedIds: reservedPeerIds,
+      out: console.log,
+      err: console.error,
+    });
+  } finally {
+    await egress.close();
+  }
 }
 
 async function wellKnown(flags: Flags): Promise<number> {
@@ -138,23 +197,68 @@ async function wellKnown(flags: Flags): Promise<number> {
   if (out === undefined) return refuse('well-known needs --out DIR');
   const config = readConfig(flags);
   if (config === undefined) return 1;
-  const { egress, peers } = connect(config);
-  const written = await writeWellKnown(config, peers, out);
+  // What the gateway shows is what was approved, also here.
+  const database = readDatabase(config.store.url.path);
+  const memory = peerMemory(
+    database && new SqlitePeerStore(database, createSeal(loadSealingSecret(config.keys.dir))),
+  );
+  const { egress, peers, events, problems, definitions } = await connect(config, memory);
+  const known = await memory.store.listings();
+  const clock = sourceClock(process.env['SOURCE_DATE_EPOCH']);
+  const written = await writeWellKnown(config, { peers, events, known, clock }, out);
   await peers.close();
   await egress.close();
+  await definitions?.close();
+  database?.close();
   for (const { path, problem } of written) {
     if (problem === undefined) console.log(path);
     else console.error(`isthmus: ${path} is not written: ${problem}`);
   }
-  return written.every(({ problem }) => problem === undefined) ? 0 : 1;
+  for (const [peer, problem] of problems) {
+    console.error(`isthmus: the peer "${peer}" is in no document: ${problem}`);
+  }
+  const isWhole =
+    problems.size === 0 &&
+    written.every(({ problem, meant }) => problem === undefined || meant === true);
+  return isWhole ? 0 : 1;
 }
 
-/** The peers of a configuration, without a gateway around them. */
-function connect(config: Config) {
-  const logger = createLogger({ level: 'silent' });
-  const events = createEventLog(logger, createMetrics({ runtime: false }));
+async function keys(flags: Flags, words: string[]): Promise<number> {
+  const config = readConfig(flags);
+  if (config === undefined) return 1;
+  return keysCommand(words, { dir: config.keys.dir, out: console.log, err: console.error });
+}
+
+/** Files that have to be the same on every run say of which time they are, in seconds. */
+function sourceClock(epoch: string | undefined): Clock {
+  return epoch !== undefined && /^\d{1,11}$/.test(epoch) ? () => Number(epoch) * 1000 : Date.now;
+}
+
+/** The peers of a configuration, without a gateway around them; and those that were not found. */
+async function connect(config: Config, memory?: PeerMemory) {
+  const events = silentEvents();
   const egress = openEgress(config, events);
-  return { egress, peers: createPeers(config, egress, events) };
+  const resolve = resolverOver(egress);
+  const store = memory?.store;
+  const discovered = new DiscoveredPeers({ resolve, events, clock: Date.now, store });
+  await discovered.load();
+  const problems = await discovered.look(config.peers);
+  const policyOf = (id: string) => peers.configOf(id)?.definitions;
+  const definitions =
+    store && (await openDefinitions({ store, policyOf, events, onDecision: () => {} }));
+  const peers = createPeers({
+    config: () => config,
+    egress,
+    events,
+    ...(definitions && { definitionsOf: (id) => definitions.of(id) }),
+  });
+  peers.reconfigure(discovered.resolved(config.peers, config.organizations));
+  peers.addRuntime((await memory?.runtimePeers()) ?? []);
+  return { egress, peers, events, problems, definitions };
+}
+
+function silentEvents() {
+  return createEventLog(createLogger({ level: 'silent' }), createMetrics({ runtime: false }));
 }
 
 try {

@@ -3,30 +3,33 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { createA2aFace, type A2aFace, type A2aFaceOptions } from './a2a/face.ts';
+import { openAdministration, openDefinitions } from './administration.ts';
+import { bearerCheck, loadAdminToken } from './auth/admin-token.ts';
 import { createConnectPage } from './auth/connect-page.ts';
+import { openSigningKeys } from './auth/signing-keys.ts';
 import { loadSealingSecret } from './auth/key-files.ts';
 import { createSeal } from './auth/seal.ts';
-import type { Config, PeerConfig } from './config/schema.ts';
+import type { Config } from './config/schema.ts';
+import { DiscoveredPeers, entryFrom, resolverOver } from './discovered-peers.ts';
+import { DiscoveryEndpoint } from './discovery/endpoint.ts';
 import { TaskEngine } from './engine/task-engine.ts';
 import { createFront } from './front.ts';
+import { createPeers, openEgress } from './peer-factory.ts';
+import { createPublication, settleMs, type Publication } from './publication.ts';
 import { openListener } from './listener.ts';
 import { createMcpFace, type McpFace, type McpFaceOptions } from './mcp/face.ts';
-import { originCheck } from './mcp/origin.ts';
-import { createMintId, pooledRandomBytes, type MintId, type RandomBytes } from './model/ids.ts';
+import { hostCheck, originCheck } from './mcp/origin.ts';
+import { createMintId, pooledRandomBytes, type RandomBytes } from './model/ids.ts';
 import { anonymous } from './model/principal.ts';
 import { createEventLog, type EventLog } from './observe/events.ts';
 import type { Logger } from './observe/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
 import { currentTrace, traceFields, traceFrom, runWithTrace } from './observe/trace.ts';
-import { createA2aPeer } from './peers/a2a/a2a-peer.ts';
-import type { EgressRefusedError } from './peers/egress/refused.ts';
-import { createEgress, type Egress } from './peers/guarded-fetch.ts';
-import { createMcpPeer } from './peers/mcp/peer.ts';
-import { measured } from './peers/measured.ts';
-import { pinnedEgress } from './peers/pinned-egress.ts';
-import { ConfiguredPeers, type ManagedPeer } from './peers/registry.ts';
-import type { PeerRegistry } from './ports/peer.ts';
+import { OwnAddresses } from './own-addresses.ts';
+import { gatewayPeerId, type PeerRegistry } from './ports/peer.ts';
+import type { KnownListing } from './ports/peer-store.ts';
 import { openDatabase } from './store/sqlite/database.ts';
+import { SqlitePeerStore } from './store/sqlite/peer-store.ts';
 import { SqliteTaskStore } from './store/sqlite/task-store.ts';
 import { createTimeBudget } from './time-budget.ts';
 import { SchemaValidator } from './translate/json-schema.ts';
@@ -59,44 +62,83 @@ const pollIntervalMs = 1000;
 const drainLookMs = 20;
 /** How long the answers may take that are given because we stop. */
 const lastAnswersMs = 500;
-/** Silence of an agent's stream after which it is asked how the task stands. */
-const agentIdleMs = 60_000;
-/** How long an agent that works on a task may be out of reach. */
-const recoverMs = 8000;
-/** The longest time that a timer can be set to. */
-const forEver = 2 ** 31 - 1;
 const clock = Date.now;
-
-/** The peers of a configuration, each behind its connector. */
-export function createPeers(
-  config: Config,
-  egress: Egress,
-  events: EventLog,
-): ConfiguredPeers<PeerConfig> {
-  const validator = new SchemaValidator({ within: createTimeBudget() });
-  const mintId = createMintId(pooledRandomBytes());
-  const peers = new ConfiguredPeers<PeerConfig>((peer) =>
-    measured(makePeer(peer, config, { egress, validator, mintId, events }), events),
-  );
-  for (const id of peers.reconfigure(config.peers).added) announce(events, config, id);
-  return peers;
-}
 
 /** Starts a gateway. Throws when the store, the keys or the listener cannot be had. */
 export async function startGateway(config: Config, logger: Logger): Promise<Gateway> {
   const metrics = createMetrics({ runtime: true });
   const events = createEventLog(logger, metrics);
   const seal = createSeal(loadSealingSecret(config.keys.dir));
-  const store = new SqliteTaskStore(openDatabase(config.store.url.path), (appends, ms) =>
+  const database = openDatabase(config.store.url.path);
+  const store = new SqliteTaskStore(database, (appends, ms) =>
     metrics.storeFlush({ appends, seconds: ms / 1000 }),
   );
-  const egress = openEgress(config, events);
-  const peers = createPeers(config, egress, events);
+  const peerStore = new SqlitePeerStore(database, seal);
+  const own = new OwnAddresses();
+  const egress = openEgress(config, events, (url) => own.has(url));
+  let current = config;
+  const definitions = await openDefinitions({
+    store: peerStore,
+    policyOf: (id) => peers.configOf(id)?.definitions,
+    events,
+    onDecision: (peer) => directory.look(peer),
+  });
+  const peers = createPeers({
+    config: () => current,
+    egress,
+    events,
+    definitionsOf: (id) => definitions.of(id),
+  });
+  const discovered = new DiscoveredPeers({
+    store: peerStore,
+    resolve: resolverOver(egress),
+    events,
+    clock,
+  });
+  await discovered.load();
+  const announce = ({ added, removed }: { added: string[]; removed: string[] }): void => {
+    for (const peer of removed) events.emit({ event: 'peer.removed', peer });
+    for (const id of added) {
+      events.emit({ event: 'peer.added', peer: id, kind: peers.get(id)?.protocol ?? 'mcp' });
+    }
+  };
+  announce(peers.reconfigure(discovered.resolved(config.peers, config.organizations)));
   const random = pooledRandomBytes();
   const mintId = createMintId(random);
+  const listener = await openListener({
+    ...config.gateway.listen,
+    receiveMs: config.limits.receive,
+    metrics,
+    traced: (req, act) => runWithTrace(requestTrace(req, random), act),
+  });
+  const publicUrl = config.gateway.publicUrl ?? listener.url;
+  own.add(publicUrl, listener.url);
+  const keys = openSigningKeys(config.keys.dir, {
+    report: (error) => events.emit({ event: 'internal.error', where: 'signing keys', error }),
+  });
+  const { organization } = config.gateway;
+  const listings = {
+    known: await peerStore.listings(),
+    keep: (listing: KnownListing) =>
+      void peerStore
+        .saveListing(listing)
+        .catch((error: unknown) =>
+          events.emit({ event: 'internal.error', where: 'listings', error }),
+        ),
+  };
+  const publication = createPublication({
+    peers,
+    keys,
+    publicUrl,
+    organization,
+    mintId,
+    events,
+    listings,
+  });
+  const { directory, agents } = publication;
   const tasks = new TaskEngine({
     store,
-    peers,
+    peers: agents,
     seal,
     clock,
     mintId,
@@ -111,28 +153,50 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     },
     events,
   });
-  const listener = await openListener({
-    ...config.gateway.listen,
-    receiveMs: config.limits.receive,
-    metrics,
-    traced: (req, act) => runWithTrace(requestTrace(req, random), act),
-  });
-  const publicUrl = config.gateway.publicUrl ?? listener.url;
   const trace = (req: IncomingMessage) => traceFields(currentTrace() ?? requestTrace(req, random));
   const services = { tasks, peers, publicUrl, seal, clock, mintId, trace };
-  const { mcp, a2a } = createFaces(config, services, { events, logger, metrics });
+  const documents = new DiscoveryEndpoint({
+    ...publication,
+    jwks: () => JSON.stringify(keys.current().jwks),
+    toolThreshold: config.limits.aggregateTools,
+    settleMs,
+  });
+  const { mcp, a2a } = createFaces(config, services, { publication, events, logger, metrics });
   const nameOf = async (peerId: string): Promise<string> => {
     const card = await a2a.card(peerId).catch(() => undefined);
     return card?.name ?? peerId;
   };
+  const changed = (change: { added: string[]; removed: string[] }): void => {
+    directory.refresh();
+    announce(change);
+  };
+  const putInForce = (): void =>
+    changed(peers.reconfigure(discovered.resolved(current.peers, current.organizations)));
+  const admin = await openAdministration({
+    store: peerStore,
+    peers,
+    directory,
+    definitions,
+    events,
+    changed,
+    mayAdminister: bearerCheck(loadAdminToken(config.keys.dir)),
+    organizations: () => current.organizations.map(({ id }) => id),
+    configuredIds: () => current.peers.map(({ id }) => id),
+    resolve: entryFrom(resolverOver(egress), () => current.organizations),
+  });
+  discovered.follow(config.peers, putInForce);
   await tasks.recover();
   let state: 'ready' | 'stopping' = 'ready';
   const front = createFront({
     refuse: originCheck(publicUrl),
+    refuseReader: hostCheck(publicUrl),
+    isPublic: (id) => id === gatewayPeerId || peers.configOf(id)?.public === true,
+    documents: (req, res, path) => documents.handle(req, res, path),
     principalOf: () => anonymous,
     mcp: (req, res, peerId, who) => mcp.handle(req, res, peerId, who),
     a2a: (req, res, { peerId, rest }, who) => a2a.handle(req, res, peerId, rest, who),
     connect: createConnectPage({ tasks, seal, nameOf }),
+    admin,
     ready: () => state === 'ready',
     metrics: () => (config.telemetry.metrics ? metrics.expose() : undefined),
     fault: (error, { method, path }) =>
@@ -147,10 +211,10 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     peers,
     card: (peerId) => a2a.card(peerId),
     reconfigure(next) {
+      current = next;
       egress.reconfigure(next.egress);
-      const { added, removed } = peers.reconfigure(next.peers);
-      for (const peer of removed) events.emit({ event: 'peer.removed', peer });
-      for (const id of added) announce(events, next, id);
+      putInForce();
+      discovered.follow(next.peers, putInForce);
     },
     async close() {
       state = 'stopping';
@@ -165,8 +229,11 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       await drain(() => listener.waiting === 0, lastAnswersMs);
       await listener.close();
       await tasks.stop();
+      discovered.close();
+      directory.close();
       await peers.close();
       await egress.close();
+      await definitions.close();
       await store.close();
       events.emit({ event: 'server.stopped', drained });
       return { drained };
@@ -183,8 +250,10 @@ type FaceParts = Omit<
 function createFaces(
   config: Config,
   services: FaceParts,
-  { events, logger, metrics }: { events: EventLog; logger: Logger; metrics: Metrics },
+  around: { publication: Publication; events: EventLog; logger: Logger; metrics: Metrics },
 ): { mcp: McpFace; a2a: A2aFace } {
+  const { publication, events, logger, metrics } = around;
+  const { agents, cards, aggregate } = publication;
   const { body, syncCall, streamQueue, artifactInline, sessionIdle, sessions } = config.limits;
   const limits = {
     bodyBytes: body,
@@ -203,6 +272,7 @@ function createFaces(
   return {
     mcp: createMcpFace({
       ...services,
+      aggregate: { ...aggregate, toolThreshold: config.limits.aggregateTools },
       schemas: new SchemaValidator({ within: createTimeBudget() }),
       limits: {
         ...limits,
@@ -216,81 +286,13 @@ function createFaces(
     }),
     a2a: createA2aFace({
       ...services,
+      peers: agents,
+      cards,
       organization: config.gateway.organization,
       limits: { ...limits, stallMs },
       log: logFor('a2a'),
     }),
   };
-}
-
-/** The guarded client under the configuration's rules. */
-export function openEgress(config: Config, events: EventLog): Egress {
-  return createEgress({
-    ...config.egress,
-    limits: {
-      maxResponseBytes: config.limits.peerReply,
-      connectTimeoutMs: config.limits.peerConnect,
-    },
-    onRefused: refusalsInto(events),
-  });
-}
-
-function refusalsInto(events: EventLog): (error: EgressRefusedError) => void {
-  return ({ host, reason }) => events.emit({ event: 'egress.refused', host, reason });
-}
-
-interface PeerParts {
-  egress: Egress;
-  validator: SchemaValidator;
-  mintId: MintId;
-  events: EventLog;
-}
-
-function makePeer(
-  peer: PeerConfig,
-  config: Config,
-  { egress, validator, mintId, events }: PeerParts,
-): ManagedPeer {
-  const headers: Record<string, string> = { ...peer.headers };
-  if (peer.credentials.type === 'bearer') {
-    headers['authorization'] = `Bearer ${peer.credentials.token}`;
-  }
-  const callMs = peer.timeouts.call ?? config.limits.peerTimeout;
-  const connectMs = config.limits.peerConnect;
-  const common = {
-    id: peer.id,
-    egress: egress.withLimits({ headersTimeoutMs: callMs }),
-    credentials: async () => headers,
-    clock,
-    mintId,
-  };
-  if (peer.kind === 'a2a') {
-    const { card, origins, dedupesMessageId } = peer;
-    const pin = { headers: Object.keys(headers), origins };
-    const idleMs = peer.timeouts.idle ?? agentIdleMs;
-    return createA2aPeer({
-      ...common,
-      egress: pinnedEgress(common.egress, pin, refusalsInto(events)),
-      card: new URL(card),
-      dedupesMessageId,
-      timeouts: { requestMs: callMs, connectMs, idleMs: idleMs || forEver, recoverMs },
-    });
-  }
-  const { url, idempotentTools } = peer;
-  const idleMs = peer.timeouts.idle ?? callMs;
-  return createMcpPeer({
-    ...common,
-    url,
-    idempotentTools,
-    timeouts: { requestMs: callMs, connectMs, idleMs: idleMs || forEver },
-    maxBytes: config.limits.peerReply,
-    validator,
-  });
-}
-
-function announce(events: EventLog, config: Config, id: string): void {
-  const peer = config.peers.find((candidate) => candidate.id === id);
-  if (peer !== undefined) events.emit({ event: 'peer.added', peer: id, kind: peer.kind });
 }
 
 function requestTrace(req: IncomingMessage, random: RandomBytes) {

@@ -1,8 +1,8 @@
 /** The gateway as operators run it: `serve --config FILE` in a process that can be killed. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestPeer } from '../support/gateway.ts';
+import { peerEntry, type TestOrganization, type TestPeer } from '../support/gateway.ts';
 import { freePort, startChild, until } from './child.ts';
 import type { Child } from './child.ts';
 
@@ -13,6 +13,10 @@ export interface GatewayProcess {
   readonly pid: number;
   /** A file with its configuration. */
   readonly configFile: string;
+  /** What opens its admin API. */
+  readonly adminToken: string;
+  /** Writes other peers into that file, which the process notices. */
+  configure(peers: TestPeer[]): void;
   mcp(peer: string): string;
   a2a(peer: string): string;
   /** Ends the process as a power cut does. */
@@ -36,13 +40,16 @@ export interface GatewayProcess {
 /** What to serve; `limits` as in the configuration file. */
 export interface GatewayProcessOptions {
   peers: TestPeer[];
+  organizations?: TestOrganization[];
+  /** A free one when absent. */
+  port?: number;
   limits?: Record<string, string | number>;
 }
 
 /** Writes a configuration, starts the gateway on a free port and waits until it serves. */
 export async function startGatewayProcess(options: GatewayProcessOptions): Promise<GatewayProcess> {
   const dir = mkdtempSync(join(tmpdir(), 'isthmus-faults-'));
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const url = `http://127.0.0.1:${port}`;
   const configFile = join(dir, 'isthmus.json');
   writeFileSync(configFile, JSON.stringify(configOf(options, dir, port)));
@@ -69,6 +76,11 @@ export async function startGatewayProcess(options: GatewayProcessOptions): Promi
       return current()?.pid ?? 0;
     },
     configFile,
+    get adminToken() {
+      return readFileSync(join(dir, 'keys', 'admin-token'), 'utf8').trim();
+    },
+    configure: (peers) =>
+      writeFileSync(configFile, JSON.stringify(configOf({ ...options, peers }, dir, port))),
     mcp: (peer) => `${url}/mcp/${peer}`,
     a2a: (peer) => `${url}/a2a/${peer}`,
     kill: async () => void (await current()?.end('SIGKILL')),
@@ -86,16 +98,14 @@ export async function startGatewayProcess(options: GatewayProcessOptions): Promi
   };
 }
 
-function configOf({ peers, limits }: GatewayProcessOptions, dir: string, port: number) {
+function configOf(options: GatewayProcessOptions, dir: string, port: number) {
+  const { peers, organizations = [], limits } = options;
   return {
     gateway: { listen: { host: '127.0.0.1', port } },
     store: { url: `sqlite:${join(dir, 'isthmus.db')}` },
     keys: { dir: join(dir, 'keys') },
-    peers: peers.map(({ a2a, mcp, ...peer }) => ({
-      ...peer,
-      ...(a2a !== undefined && { a2a: { card: a2a } }),
-      ...(mcp !== undefined && { mcp: { url: mcp } }),
-    })),
+    peers: peers.map(peerEntry),
+    organizations,
     limits: { drain: '3s', openInterruptsPerPrincipal: 100_000, ...limits },
     egress: { allowLoopback: true },
   };

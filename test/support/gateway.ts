@@ -1,7 +1,7 @@
 /**
  * A whole gateway in this process, on a free port of loopback, with a store of its own.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -9,21 +9,48 @@ import { parseConfig } from '../../src/config/load.ts';
 import { startGateway as serve, type Gateway } from '../../src/main.ts';
 import { createLogger } from '../../src/observe/log.ts';
 
-/** A peer of a test's gateway: exactly one of `a2a` (card URL) and `mcp` (endpoint URL). */
+/** A peer of a test's gateway: exactly one of `a2a` (card URL), `mcp` (endpoint URL) and `discover`. */
 export interface TestPeer {
   id: string;
   a2a?: string;
   mcp?: string;
+  discover?: string;
+  /** Who runs it, where its host does not say so. */
+  organization?: string;
+  /** What becomes of a signed card; resign when absent. */
+  signedCard?: 'resign' | 'verbatim' | 'reject';
   dedupesMessageId?: boolean;
   idempotentTools?: string[];
   credentials?: { type: 'bearer'; token: string };
   timeouts?: { call?: string; idle?: string };
   headers?: Record<string, string>;
+  /** What happens to a changed definition; review when absent. */
+  definitions?: 'accept' | 'review' | 'block';
+  /** Shown in the gateway's own card and catalogs; true when absent. */
+  public?: boolean;
+}
+
+/** An organization as in the configuration file. */
+export interface TestOrganization {
+  id: string;
+  domains?: string[];
+  cardKeys?: { jwks: { keys: object[] } };
+  cardSignatures?: 'require' | 'prefer' | 'ignore';
+}
+
+/** A peer as in the configuration file. */
+export function peerEntry({ a2a, mcp, signedCard, ...peer }: TestPeer): Record<string, unknown> {
+  return {
+    ...peer,
+    ...(a2a !== undefined && { a2a: { card: a2a, ...(signedCard && { signedCard }) } }),
+    ...(mcp !== undefined && { mcp: { url: mcp } }),
+  };
 }
 
 /** What a test wants from its gateway; `limits` and `egress` as in the configuration file. */
 export interface TestGatewayOptions {
   peers: TestPeer[];
+  organizations?: TestOrganization[];
   limits?: Record<string, string | number>;
   egress?: Record<string, unknown>;
 }
@@ -36,6 +63,8 @@ export interface TestGateway {
   a2a(peer: string): string;
   /** The directory of its store and keys. */
   readonly dir: string;
+  /** What opens its admin API. */
+  readonly adminToken: string;
   /** Log lines so far. */
   readonly log: Record<string, unknown>[];
   /** Stops and starts again on the same store, keys and port. */
@@ -56,6 +85,9 @@ export async function startGateway(options: TestGatewayOptions): Promise<TestGat
     mcp: (peer) => `${gateway.publicUrl}/mcp/${peer}`,
     a2a: (peer) => `${gateway.publicUrl}/a2a/${peer}`,
     dir,
+    get adminToken() {
+      return readFileSync(join(dir, 'keys', 'admin-token'), 'utf8').trim();
+    },
     log,
     async restart() {
       await gateway.close();
@@ -68,16 +100,14 @@ export async function startGateway(options: TestGatewayOptions): Promise<TestGat
   };
 }
 
-function configOf({ peers, limits, egress }: TestGatewayOptions, dir: string, port: number) {
+function configOf(options: TestGatewayOptions, dir: string, port: number) {
+  const { peers, organizations = [], limits, egress } = options;
   const text = JSON.stringify({
     gateway: { listen: { host: '127.0.0.1', port }, organization: { id: 'test', name: 'Test' } },
     store: { url: `sqlite:${join(dir, 'isthmus.db')}` },
     keys: { dir: join(dir, 'keys') },
-    peers: peers.map(({ a2a, mcp, ...peer }) => ({
-      ...peer,
-      ...(a2a !== undefined && { a2a: { card: a2a } }),
-      ...(mcp !== undefined && { mcp: { url: mcp } }),
-    })),
+    peers: peers.map(peerEntry),
+    organizations,
     limits: { drain: '500ms', ...limits },
     egress: { allowLoopback: true, ...egress },
   });
