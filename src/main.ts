@@ -12,6 +12,7 @@ import { createSeal } from './auth/seal.ts';
 import type { Config } from './config/schema.ts';
 import { DiscoveredPeers, entryFrom, resolverOver } from './discovered-peers.ts';
 import { DiscoveryEndpoint } from './discovery/endpoint.ts';
+import { ListingWriter } from './discovery/listing-writer.ts';
 import { TaskEngine } from './engine/task-engine.ts';
 import { createFront } from './front.ts';
 import { createPeers, openEgress } from './peer-factory.ts';
@@ -117,14 +118,12 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     report: (error) => events.emit({ event: 'internal.error', where: 'signing keys', error }),
   });
   const { organization } = config.gateway;
+  const times = new ListingWriter(peerStore, (error) =>
+    events.emit({ event: 'internal.error', where: 'listings', error }),
+  );
   const listings = {
     known: await peerStore.listings(),
-    keep: (listing: KnownListing) =>
-      void peerStore
-        .saveListing(listing)
-        .catch((error: unknown) =>
-          events.emit({ event: 'internal.error', where: 'listings', error }),
-        ),
+    keep: (listing: KnownListing) => times.keep(listing),
   };
   const publication = createPublication({
     peers,
@@ -234,6 +233,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       await peers.close();
       await egress.close();
       await definitions.close();
+      await times.flush();
       await store.close();
       events.emit({ event: 'server.stopped', drained });
       return { drained };

@@ -7,6 +7,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
+  corsHeaders,
   answeredByMethod,
   sendDocument,
   tagged,
@@ -231,7 +232,10 @@ function refuse(res: ServerResponse, peerId: string, error: GatewayError): void 
   const why = gone ? 'is not served' : 'cannot be read now';
   const text = `The card of "${peerId}" ${why}: ${error.message}`;
   res.writeHead(status, {
+    ...corsHeaders,
+    'cache-control': 'no-store',
     'content-type': 'application/json',
+    'x-content-type-options': 'nosniff',
     ...(!gone && { 'retry-after': '5' }),
   });
   res.end(JSON.stringify(statusBody(status, text)));

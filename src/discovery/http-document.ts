@@ -110,7 +110,7 @@ const allow = 'GET, HEAD, OPTIONS';
  * Documents hold only what anybody may know, and nothing in a request's cookies changes them.
  * Spec: MCP Server Cards, discovery, "CORS Requirements"
  */
-const corsHeaders = {
+export const corsHeaders = {
   'access-control-allow-origin': '*',
   'access-control-expose-headers': 'ETag, Link',
 } as const;

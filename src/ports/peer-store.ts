@@ -51,7 +51,8 @@ export interface PeerStore {
   saveDiscovered(found: DiscoveredPeer): Promise<void>;
   deleteDiscovered(id: string): Promise<void>;
   listings(): Promise<KnownListing[]>;
-  saveListing(listing: KnownListing): Promise<void>;
+  /** Adds or replaces listings, all or none. */
+  saveListings(listings: readonly KnownListing[]): Promise<void>;
   deleteListing(id: string): Promise<void>;
   /** Every pin, in the order in which the names were first seen. */
   pins(): Promise<DefinitionPin[]>;

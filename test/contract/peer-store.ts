@@ -69,9 +69,8 @@ export function peerStoreContract(name: string, make: () => PeerStoreUnderTest):
 
     it('knows since when a peer has been described as it is', async () => {
       const files = { id: 'files', version: 'v1', addedAt: 1000, changedAt: 1000 };
-      await opened.store.saveListing(files);
-      await opened.store.saveListing({ ...files, id: 'mail' });
-      await opened.store.saveListing({ ...files, version: 'v2', changedAt: 2000 });
+      await opened.store.saveListings([files, { ...files, id: 'mail' }]);
+      await opened.store.saveListings([{ ...files, version: 'v2', changedAt: 2000 }]);
       const later = await reopen();
       expect(await later.listings()).toEqual([
         { ...files, version: 'v2', changedAt: 2000 },

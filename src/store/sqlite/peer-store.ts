@@ -100,12 +100,15 @@ export class SqlitePeerStore implements PeerStore {
     }));
   }
 
-  async saveListing({ id, version, addedAt, changedAt }: KnownListing): Promise<void> {
-    this.#db
-      .prepare(
-        'INSERT OR REPLACE INTO listing (id, version, added_at, changed_at) VALUES (?, ?, ?, ?)',
-      )
-      .run(id, version, addedAt, changedAt);
+  async saveListings(listings: readonly KnownListing[]): Promise<void> {
+    const save = this.#db.prepare(
+      'INSERT OR REPLACE INTO listing (id, version, added_at, changed_at) VALUES (?, ?, ?, ?)',
+    );
+    this.#together(() => {
+      for (const { id, version, addedAt, changedAt } of listings) {
+        save.run(id, version, addedAt, changedAt);
+      }
+    });
   }
 
   async deleteListing(id: string): Promise<void> {
