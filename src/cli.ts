@@ -265,5 +265,6 @@ try {
   process.exitCode = await main();
 } catch (error) {
   console.error(`isthmus: ${error instanceof Error ? error.message : String(error)}`);
-  process.exitCode = 1;
+  // What was opened before the fault must not keep half a gateway alive.
+  process.exit(1);
 }

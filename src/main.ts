@@ -106,6 +106,10 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   announce(peers.reconfigure(discovered.resolved(config.peers, config.organizations)));
   const random = pooledRandomBytes();
   const mintId = createMintId(random);
+  const keys = openSigningKeys(config.keys.dir, {
+    report: (error) => events.emit({ event: 'internal.error', where: 'signing keys', error }),
+  });
+  const mayAdminister = bearerCheck(loadAdminToken(config.keys.dir));
   const listener = await openListener({
     ...config.gateway.listen,
     receiveMs: config.limits.receive,
@@ -114,9 +118,6 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   });
   const publicUrl = config.gateway.publicUrl ?? listener.url;
   own.add(publicUrl, listener.url);
-  const keys = openSigningKeys(config.keys.dir, {
-    report: (error) => events.emit({ event: 'internal.error', where: 'signing keys', error }),
-  });
   const { organization } = config.gateway;
   const times = new ListingWriter(peerStore, (error) =>
     events.emit({ event: 'internal.error', where: 'listings', error }),
@@ -178,7 +179,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     definitions,
     events,
     changed,
-    mayAdminister: bearerCheck(loadAdminToken(config.keys.dir)),
+    mayAdminister,
     organizations: () => current.organizations.map(({ id }) => id),
     configuredIds: () => current.peers.map(({ id }) => id),
     resolve: entryFrom(resolverOver(egress), () => current.organizations),
