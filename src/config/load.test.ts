@@ -77,6 +77,17 @@ describe('a configuration', () => {
     ]);
   });
 
+  it('takes the keys of an organization from a file', () => {
+    const keys = [{ kty: 'OKP', crv: 'Ed25519', x: 'a', kid: '1' }];
+    const readFile = (path: string) =>
+      path === 'keys.json' ? JSON.stringify({ keys }) : 'no JSON';
+    const text = 'organizations: [{ id: a, cardKeys: { jwks: "${file:keys.json}" } }]';
+    expect(config(text, { readFile }).organizations[0]?.cardKeys).toEqual({ jwks: { keys } });
+    expect(mistakes(text.replace('keys.json', 'other'), { readFile })).toEqual([
+      'organizations[0].cardKeys.jwks: expected a section with keys',
+    ]);
+  });
+
   it('knows peers of which only a place is known', () => {
     expect(config(peers('id: a\ndiscover: https://x.example')).peers).toEqual([
       {
@@ -289,6 +300,12 @@ describe('mistakes', () => {
     [
       'organizations: [{ id: a, cardKeys: { jwks: { keys: [{ kty: oct, k: x }] } } }]',
       ['organizations[0].cardKeys.jwks.keys[0].kty: expected a public key (EC, RSA or OKP)'],
+    ],
+    [
+      'organizations: [{ id: a, clientIds: [x] }]',
+      [
+        "organizations[0].clientIds: naming an organization's clients is not available yet; remove this section",
+      ],
     ],
     [
       'organizations: [{ id: a, domains: ["https://x.example"] }]',

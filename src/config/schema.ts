@@ -304,6 +304,19 @@ const publicKey = z.looseObject({
   d: z.undefined({ error: 'this is a private key; only its public half belongs here' }).optional(),
 });
 
+const later = (what: string) =>
+  z.undefined({ error: `${what} is not available yet; remove this section` }).optional();
+
+/** A key set that `${file:…}` brought is its text. */
+function fromJson(value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
+}
+
 /** Who we federate with. Trust is pinned here, and never learnt. */
 const organization = z.strictObject({
   id: z
@@ -314,9 +327,13 @@ const organization = z.strictObject({
   /** The keys that its cards are signed with. */
   cardKeys: z
     .strictObject({
-      jwks: z.strictObject({ keys: z.array(publicKey).min(1, 'expected at least one key') }),
+      jwks: z.preprocess(
+        fromJson,
+        z.strictObject({ keys: z.array(publicKey).min(1, 'expected at least one key') }),
+      ),
     })
     .optional(),
+  clientIds: later("naming an organization's clients"),
   cardSignatures: z
     .enum(signaturePolicies, { error: `expected ${signaturePolicies.join(', ')}` })
     .default('prefer'),
@@ -373,9 +390,6 @@ function isAllowEntry(text: string): boolean {
     /^(\[[0-9a-f:.]+\]|[^\s:/@?#*]+)(:\d{1,5})?$/i.test(text) && URL.canParse(`http://${text}`)
   );
 }
-
-const later = (what: string) =>
-  z.undefined({ error: `${what} is not available yet; remove this section` }).optional();
 
 /** The whole file. */
 export const configSchema = z.strictObject({
