@@ -37,7 +37,7 @@ export interface Publication {
   /** The peers, and the gateway's own agent among them. */
   readonly agents: PeerRegistry;
   /** How cards are signed and linked. */
-  readonly cards: Pick<CardOptions, 'signer' | 'signedCardMode' | 'link'>;
+  readonly cards: Pick<CardOptions, 'signer' | 'signedCardMode' | 'isPublic' | 'link'>;
   /** The endpoint over all peers that anybody may know of. */
   readonly aggregate: Pick<AggregateOptions, 'peers' | 'directory' | 'serverInfo'>;
 }
@@ -97,6 +97,7 @@ export function createPublication(parts: {
         const peer = peers.configOf(id);
         return peer?.kind === 'a2a' ? peer.signedCard : 'resign';
       },
+      isPublic: (id) => id === gatewayPeerId || peers.configOf(id)?.public === true,
       link: aiCatalogLink(place),
     },
     aggregate: {

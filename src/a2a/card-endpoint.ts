@@ -43,6 +43,8 @@ export interface CardOptions {
   signer?: () => CardSigner;
   /** What becomes of a signed card of a peer; `resign` when absent. */
   signedCardMode?: (peerId: string) => SignedCardMode;
+  /** Whether anybody may read the card of a peer; anybody may when absent. */
+  isPublic?: (peerId: string) => boolean;
   /** The `Link` to the site's catalogue. */
   link?: string;
   log: Pick<A2aFaceLog, 'event'>;
@@ -113,6 +115,7 @@ export class CardEndpoint {
       ...(exchange.hybrid ? served.hybrid : served.current),
       contentType: wantsCardType(req) ? cardType : 'application/json',
       vary: 'Accept, A2A-Version',
+      isPrivate: this.#options.isPublic?.(peerId) === false,
       ...(link !== undefined && { link }),
     });
   }

@@ -43,7 +43,7 @@ export interface A2aFaceOptions {
   mintId: MintId;
   log: A2aFaceLog;
   /** How cards are signed and linked. */
-  cards?: Pick<CardOptions, 'signer' | 'signedCardMode' | 'link'>;
+  cards?: Pick<CardOptions, 'signer' | 'signedCardMode' | 'isPublic' | 'link'>;
   /** The trace context of a request, to be carried on to the peer. */
   trace(req: IncomingMessage): { traceparent: string; tracestate?: string } | undefined;
 }

@@ -20,12 +20,14 @@ export interface HttpDocument {
   /** A strong entity tag, with its quotes. */
   readonly etag: string;
   readonly contentType: string;
-  /** `public, max-age=60` when absent. */
+  /** `public` or `private`, `max-age=60` when absent. */
   readonly cacheControl?: string;
   /** What the document depends on besides its URL; `Accept` when absent. */
   readonly vary?: string;
   /** A `Link` header. */
   readonly link?: string;
+  /** Not for caches that others share, nor for pages of other sites. */
+  readonly isPrivate?: boolean;
 }
 
 /** How long readers may keep a document without asking again (s). */
@@ -51,10 +53,12 @@ export function sendDocument(
   document: HttpDocument,
 ): void {
   const { body, etag, contentType, link } = document;
+  const { isPrivate = false } = document;
+  const sharing = isPrivate ? 'private' : 'public';
   const headers = {
-    ...corsHeaders,
+    ...(!isPrivate && corsHeaders),
     etag,
-    'cache-control': document.cacheControl ?? `public, max-age=${maxAge}`,
+    'cache-control': document.cacheControl ?? `${sharing}, max-age=${maxAge}`,
     vary: document.vary ?? 'Accept',
     ...(link !== undefined && { link }),
   };

@@ -102,6 +102,21 @@ it('a document is refused under a foreign Host, and shows a foreign Origin no mo
   }
 });
 
+it('the card of a private peer is for no page of another site, and for no shared cache', async () => {
+  const agent = await agentWith();
+  const gateway = await gatewayWith({
+    peers: [{ id: 'agent', a2a: agent.cardUrl, public: false }],
+  });
+  const url = `${gateway.a2a('agent')}/.well-known/agent-card.json`;
+  const own = await fetch(url);
+  expect(own.status).toBe(200);
+  expect(own.headers.get('cache-control')).toBe('private, max-age=60');
+  expect(own.headers.get('access-control-allow-origin')).toBeNull();
+  const foreign = await fetch(url, { headers: { origin: 'https://evil.example' } });
+  expect(foreign.status).toBe(403);
+  expect(await foreign.text()).not.toContain('skills');
+});
+
 it('no published URL follows Host or X-Forwarded headers', async () => {
   const gateway = await start();
   const spoofed = {
