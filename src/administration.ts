@@ -4,7 +4,7 @@
 import { createAdminApi, type AdminApi } from './admin/api.ts';
 import { RuntimePeers } from './admin/runtime-peers.ts';
 import { parsePeer } from './config/load.ts';
-import type { PeerConfig, ResolvedPeerConfig } from './config/schema.ts';
+import type { PeerConfig, ResolvedPeerConfig } from './config/peer.ts';
 import { DefinitionBook } from './discovery/definition-book.ts';
 import type { LiveDirectory } from './discovery/directory.ts';
 import type { JsonObject } from './model/json.ts';

@@ -1,5 +1,6 @@
 /** Whether an agent's card may be used: the policy of the organization that runs the agent. */
-import type { A2aPeerConfig, OrganizationConfig } from './config/schema.ts';
+import type { OrganizationConfig } from './config/organization.ts';
+import type { A2aPeerConfig } from './config/peer.ts';
 import {
   judgeCard,
   organizationOf,

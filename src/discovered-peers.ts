@@ -2,7 +2,8 @@
  * Peers of the configuration of which only a place is known that leads to them: looked for in the
  * background until they are found, and known again at the next start.
  */
-import type { OrganizationConfig, PeerConfig, ResolvedPeerConfig } from './config/schema.ts';
+import type { OrganizationConfig } from './config/organization.ts';
+import type { PeerConfig, ResolvedPeerConfig } from './config/peer.ts';
 import { organizationOf } from './discovery/card-trust.ts';
 import type { Candidate, Resolution } from './discovery/resolve/candidate.ts';
 import { resolvePeer } from './discovery/resolve/resolve-peer.ts';

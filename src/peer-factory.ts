@@ -1,6 +1,7 @@
 /** Makes the connectors to the peers of a configuration, and the guarded way out to them. */
 import { createCardCheck, trustIn } from './card-check.ts';
-import type { Config, ResolvedPeerConfig } from './config/schema.ts';
+import type { ResolvedPeerConfig } from './config/peer.ts';
+import type { Config } from './config/schema.ts';
 import { createMintId, pooledRandomBytes } from './model/ids.ts';
 import type { EventLog } from './observe/events.ts';
 import { createA2aPeer } from './peers/a2a/a2a-peer.ts';

@@ -3,7 +3,7 @@
  * never written. A gateway that never ran remembers nothing.
  */
 import { parsePeer } from './config/load.ts';
-import type { ResolvedPeerConfig } from './config/schema.ts';
+import type { ResolvedPeerConfig } from './config/peer.ts';
 import type { PeerStore } from './ports/peer-store.ts';
 
 /** The memory of a gateway. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createSeal } from '../auth/seal.ts';
 import { parsePeer } from '../config/load.ts';
-import type { PeerConfig } from '../config/schema.ts';
+import type { PeerConfig } from '../config/peer.ts';
 import type { JsonObject } from '../model/json.ts';
 import { openDatabase } from '../store/sqlite/database.ts';
 import { SqlitePeerStore } from '../store/sqlite/peer-store.ts';

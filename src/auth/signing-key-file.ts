@@ -123,7 +123,7 @@ async function takeLock(lock: string): Promise<void> {
     if (waited >= lockPatience) {
       throw new Error(`${lock} is held by another command. Remove it when none is running.`);
     }
-    // oxlint-disable-next-line no-await-in-loop -- waiting is the point
+    // Waiting is the point.
     await wait(50);
   }
 }

@@ -4,7 +4,8 @@ import { parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
 import { pathText, type Mistake } from './mistake.ts';
 import { substitute } from './placeholders.ts';
-import { configSchema, isLoopbackHost, peer, type Config, type PeerConfig } from './schema.ts';
+import { peer, type PeerConfig } from './peer.ts';
+import { configSchema, isLoopbackHost, type Config } from './schema.ts';
 
 /** A configuration, or every reason why it is none. */
 export type LoadResult =

@@ -145,7 +145,7 @@ export async function verifyCard(text: string, pinned: PinnedKeys): Promise<Card
   const keys = await pinnedKeys(pinned);
   let nearest: Refusal | undefined;
   for (const entry of signatures) {
-    // oxlint-disable-next-line no-await-in-loop -- the first good one ends the search
+    // The first good one ends the search.
     const outcome = await verifyEntry(entry, forms, keys);
     if (outcome.kind === 'verified') return outcome;
     if (nearest === undefined || rank(outcome) > rank(nearest)) nearest = outcome;
@@ -203,7 +203,7 @@ async function verifyEntry(
   let checked = false;
   for (const { jwk } of named.filter((key) => fits(key.jwk, algorithm))) {
     for (const { payload, form, encoded } of forms) {
-      // oxlint-disable-next-line no-await-in-loop -- the first that is good ends the search
+      // The first that is good ends the search.
       const valid = await isSignedBy(jwk, jws, encoded);
       if (valid === undefined) break;
       if (valid) {

@@ -19,7 +19,7 @@ export async function inSlices<T>(work: Sliced<T>): Promise<T> {
     done += step.value;
     if (done < sliceSize) continue;
     done = 0;
-    // oxlint-disable-next-line no-await-in-loop -- this wait is the purpose
+    // This wait is the purpose.
     await setImmediate();
   }
 }
