@@ -60,6 +60,10 @@ export type Incoming =
   | { kind: 'outcome'; outcome: RpcOutcome; status: number };
 
 const resumeAttempts = 5;
+/** A server may have us poll, but not without a pause. */
+const shortestRetryMs = 100;
+/** What the pauses grow to while it has nothing to say, unless it wants longer ones. */
+const longestPauseMs = 5000;
 const jsonType = 'application/json';
 
 /** Sends a request and yields what comes back, ending with the outcome. Throws GatewayError. */
@@ -230,12 +234,15 @@ async function* streamed(
   let reply = typeof from === 'string' ? undefined : from;
   let lastEventId = typeof from === 'string' ? from : undefined;
   let retryMs = 500;
+  /** Streams in a row that brought nothing. */
+  let polls = 0;
   for (let attempt = 0; attempt <= resumeAttempts; attempt += 1) {
     try {
       if (reply === undefined) {
         reply = await resumed(wire, lastEventId ?? '', options, watch);
         // A server may close the stream whenever it likes, and have us poll.
         attempt = 0;
+        polls += 1;
       }
       const events = serverSentEvents(reply, {
         maxEventBytes: wire.maxBytes,
@@ -246,9 +253,10 @@ async function* streamed(
           lastEventId = event.id;
           options.onEventId?.(event.id);
         }
-        retryMs = Math.min(event.retry ?? retryMs, 30_000);
+        retryMs = Math.min(Math.max(event.retry ?? retryMs, shortestRetryMs), 30_000);
         if (event.data === '') continue;
         attempt = 0;
+        polls = 0;
         const value = parsed(wire.peerId, options.stage, event.data);
         for (const message of messagesFrom(wire.peerId, options.stage, value)) {
           watch.pause();
@@ -273,7 +281,8 @@ async function* streamed(
     if (lastEventId === undefined || options.resumeHeaders === undefined) break;
     reply = undefined;
     watch.pause();
-    await sleep(retryMs * (attempt + 1), undefined, { signal: watch.signal });
+    const pauseMs = Math.min(retryMs * (attempt + 1 + polls), Math.max(retryMs, longestPauseMs));
+    await sleep(pauseMs, undefined, { signal: watch.signal });
     watch.alive();
   }
   throw unavailable(wire.peerId, options.stage);
