@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadSealingSecret } from './auth/key-files.ts';
+import { listSealingKeys } from './auth/sealing-keys.ts';
 import { openSigningKeys } from './auth/signing-keys.ts';
 import { keysCommand } from './keys-command.ts';
 
@@ -74,6 +75,20 @@ describe('isthmus keys', () => {
     expect(keys.current().active.kid).not.toBe(old);
   });
 
+  it('makes a new sealing key, and removes an old one', async () => {
+    loadSealingSecret(dir);
+    const [first] = listSealingKeys(dir);
+    const { code, out } = await run('rotate', 'sealing');
+    const [second] = listSealingKeys(dir);
+    expect(code).toBe(0);
+    expect(out[0]).toBe(`The active sealing key is ${second?.kid}.`);
+    expect(second?.kid).not.toBe(first?.kid);
+    expect((await run('remove', second?.kid ?? '')).err[0]).toContain('is the active sealing key');
+    expect((await run('remove', first?.kid ?? '')).code).toBe(0);
+    expect(listSealingKeys(dir).map(({ kid }) => kid)).toEqual([second?.kid]);
+    expect((await run('list')).out).toHaveLength(2);
+  });
+
   it('imports a file, also as the first key', async () => {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const path = join(root, 'own.pem');
@@ -114,11 +129,15 @@ describe('isthmus keys', () => {
     [['import'], 'keys import needs one FILE'],
     [['import', 'a', 'b'], 'keys import needs one FILE'],
     [['rotate', 'now'], 'keys rotate takes no argument "now"'],
+    [['rotate', 'sealing', 'now'], 'keys rotate takes no argument "sealing now"'],
+    [['remove'], 'keys remove needs one ID'],
   ])('refuses to be called with %j', async (args, reason) => {
     expect(await run(...args)).toEqual({
       code: 2,
       out: [],
-      err: [`isthmus: ${reason}\n\nUsage: isthmus keys list | rotate | import FILE`],
+      err: [
+        `isthmus: ${reason}\n\nUsage: isthmus keys list | rotate [sealing] | import FILE | remove ID`,
+      ],
     });
     expect(readdirSync(root)).toEqual([]);
   });

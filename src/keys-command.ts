@@ -1,10 +1,9 @@
 /**
  * `isthmus keys`: the keys that the gateway signs and seals with. Nothing secret is ever printed.
  */
-import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadSealingSecret } from './auth/key-files.ts';
+import { listSealingKeys, removeSealingKey, rotateSealingKey } from './auth/sealing-keys.ts';
 import { importSigningKey, listSigningKeys, rotateSigningKey } from './auth/signing-keys.ts';
 
 /** Where the keys are and where the lines go. */
@@ -18,7 +17,7 @@ export interface KeysCommandPlace {
 }
 
 /** How the command is called. */
-export const keysUsage = 'isthmus keys list | rotate | import FILE';
+export const keysUsage = 'isthmus keys list | rotate [sealing] | import FILE | remove ID';
 
 /** A key in PEM or JWK is below one KiB; so much is surely none. */
 const maxFile = 65_536;
@@ -29,18 +28,15 @@ export async function keysCommand(
   place: KeysCommandPlace,
 ): Promise<number> {
   const [name, ...rest] = args;
-  const wanted = name === 'import' ? 1 : 0;
   const action = name !== undefined && Object.hasOwn(actions, name) ? actions[name] : undefined;
-  if (action === undefined || rest.length !== wanted) {
-    const reason =
-      name === undefined
-        ? 'keys needs to know what to do'
-        : action === undefined
-          ? `keys cannot "${name}"`
-          : wanted === 1
-            ? 'keys import needs one FILE'
-            : `keys ${name} takes no argument "${rest.join(' ')}"`;
-    place.err(`isthmus: ${reason}\n\nUsage: ${keysUsage}`);
+  const mistake =
+    name === undefined
+      ? 'keys needs to know what to do'
+      : action === undefined
+        ? `keys cannot "${name}"`
+        : mistakeIn(name, rest);
+  if (action === undefined || mistake !== undefined) {
+    place.err(`isthmus: ${mistake}\n\nUsage: ${keysUsage}`);
     return 2;
   }
   try {
@@ -52,7 +48,20 @@ export async function keysCommand(
   }
 }
 
-type Action = (place: KeysCommandPlace, file: string) => Promise<void> | void;
+/** What is wrong with the words behind an action; undefined when nothing is. */
+function mistakeIn(name: string, rest: readonly string[]): string | undefined {
+  const [first] = rest;
+  if (name === 'import' || name === 'remove') {
+    const what = name === 'import' ? 'FILE' : 'ID';
+    return rest.length === 1 ? undefined : `keys ${name} needs one ${what}`;
+  }
+  if (rest.length === 0 || (name === 'rotate' && first === 'sealing' && rest.length === 1)) {
+    return undefined;
+  }
+  return `keys ${name} takes no argument "${rest.join(' ')}"`;
+}
+
+type Action = (place: KeysCommandPlace, word: string) => Promise<void> | void;
 
 const actions: Readonly<Record<string, Action>> = {
   list({ dir, out }) {
@@ -65,13 +74,24 @@ const actions: Readonly<Record<string, Action>> = {
     for (const line of table([header, ...rows])) out(line);
   },
 
-  async rotate({ dir, out, now }) {
+  async rotate({ dir, out, now }, what) {
+    if (what === 'sealing') {
+      const kid = await rotateSealingKey(dir, now);
+      out(`The active sealing key is ${kid}.`);
+      out('What older keys have sealed still opens. "isthmus keys remove ID" ends that.');
+      return;
+    }
     const before = listSigningKeys(dir)?.[0];
     const { kid } = await rotateSigningKey(dir, now);
     sayActive(out, kid, before?.kid);
   },
 
   import: importKey,
+
+  async remove({ dir, out }, kid) {
+    await removeSealingKey(dir, kid);
+    out(`${kid} is removed. What it has sealed is gone: people will be asked for consent again.`);
+  },
 };
 
 async function importKey({ dir, out, now }: KeysCommandPlace, file: string): Promise<void> {
@@ -108,13 +128,13 @@ function signingRows(dir: string): string[][] {
 function sealingRows(dir: string): string[][] {
   const stat = statSync(join(dir, 'sealing.key'), { throwIfNoEntry: false });
   if (stat === undefined) return [];
-  // Half of a hash under a name of its own: enough to compare, useless for anything else.
-  const id = createHash('sha256')
-    .update('isthmus sealing key id')
-    .update(loadSealingSecret(dir))
-    .digest('hex')
-    .slice(0, 32);
-  return [['sealing AES-256-GCM', id, 'active', iso(stat.mtimeMs), '']];
+  return listSealingKeys(dir).map(({ kid, state, createdAt = stat.mtimeMs }) => [
+    'sealing AES-256-GCM',
+    kid,
+    state,
+    iso(createdAt),
+    '',
+  ]);
 }
 
 function iso(time: number): string {

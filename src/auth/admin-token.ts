@@ -3,8 +3,9 @@
  * by its owner alone. That a request comes from this machine does not say who sent it.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { textWeaknessOf } from './weak-key.ts';
 
 const fileName = 'admin-token';
 const shortest = 32;
@@ -23,9 +24,14 @@ export function loadAdminToken(dir: string): string {
 export function readAdminToken(dir: string): string | undefined {
   const path = join(dir, fileName);
   if (!existsSync(path)) return undefined;
+  if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o600);
   const token = readFileSync(path, 'utf8').trim();
   if (token.length < shortest || !/^[\w.~+/-]+=*$/.test(token)) {
     throw new Error(`${path} holds no token of ${shortest} characters. Delete it for a new one.`);
+  }
+  const weakness = textWeaknessOf(token);
+  if (weakness !== undefined) {
+    throw new Error(`${path} holds a weak token: it ${weakness}. Delete it for a new one.`);
   }
   return token;
 }

@@ -2,23 +2,18 @@
  * The file that holds the signing keys: a JSON object with a list of private JWKs. It is always
  * replaced as a whole, so that a reader sees the old keys or the new ones.
  */
-import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
-  closeSync,
-  fsyncSync,
   linkSync,
   mkdirSync,
-  openSync,
   readFileSync,
   renameSync,
   rmSync,
   statSync,
-  writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { isObject } from '../model/json.ts';
+import { isCode, locked, replaceFile, syncFolder, writeDraft } from './locked-file.ts';
 import { parsePrivateKey, signingKeyOf, type SigningKey } from './signing-key.ts';
 
 /** Reads and checks the keys: exactly one of them is active. Throws naming the file. */
@@ -72,7 +67,7 @@ function timeOf(text: string): number {
 /** Writes the first keys; when another process was quicker, its keys stay. */
 export function createKeyFile(path: string, keys: readonly SigningKey[]): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const draft = writeDraft(path, keys);
+  const draft = writeDraft(path, textOf(keys));
   try {
     // Unlike a rename, a link never replaces.
     linkSync(draft, path);
@@ -86,49 +81,18 @@ export function createKeyFile(path: string, keys: readonly SigningKey[]): void {
   syncFolder(path);
 }
 
-const lockPatience = 5000;
-const lockStaleAfter = 30_000;
-
 /** Changes the keys; two processes do so one after the other. A missing file counts as no keys. */
 export async function lockedUpdate(
   path: string,
   change: (keys: readonly SigningKey[]) => readonly SigningKey[],
 ): Promise<void> {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const lock = `${path}.lock`;
-  await takeLock(lock);
-  try {
+  await locked(path, () => {
     const exists = statSync(path, { throwIfNoEntry: false }) !== undefined;
-    const draft = writeDraft(path, change(exists ? readKeyFile(path) : []));
-    renameSync(draft, path);
-    syncFolder(path);
-  } finally {
-    rmSync(lock, { force: true });
-  }
+    replaceFile(path, textOf(change(exists ? readKeyFile(path) : [])));
+  });
 }
 
-async function takeLock(lock: string): Promise<void> {
-  for (let waited = 0; ; waited += 50) {
-    try {
-      closeSync(openSync(lock, 'wx', 0o600));
-      return;
-    } catch (error) {
-      if (!isCode(error, 'EEXIST')) throw error;
-    }
-    const held = statSync(lock, { throwIfNoEntry: false });
-    // An update takes milliseconds: such an old lock belongs to a process that died.
-    if (held !== undefined && Date.now() - held.mtimeMs > lockStaleAfter) {
-      rmSync(lock, { force: true });
-    }
-    if (waited >= lockPatience) {
-      throw new Error(`${lock} is held by another command. Remove it when none is running.`);
-    }
-    // Waiting is the point.
-    await wait(50);
-  }
-}
-
-function writeDraft(path: string, keys: readonly SigningKey[]): string {
+function textOf(keys: readonly SigningKey[]): string {
   const file = {
     keys: keys.map(({ kid, privateKey, createdAt, retiredAt }) => ({
       kid,
@@ -137,22 +101,5 @@ function writeDraft(path: string, keys: readonly SigningKey[]): string {
       jwk: privateKey.export({ format: 'jwk' }),
     })),
   };
-  const draft = `${path}.${randomBytes(8).toString('hex')}.new`;
-  const text = `${JSON.stringify(file, null, 2)}\n`;
-  writeFileSync(draft, text, { mode: 0o600, flag: 'wx', flush: true });
-  return draft;
-}
-
-/** A rename is durable only with its folder. */
-function syncFolder(path: string): void {
-  const folder = openSync(dirname(path), 'r');
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
-}
-
-function isCode(error: unknown, ...codes: readonly string[]): boolean {
-  return error instanceof Error && 'code' in error && codes.some((code) => code === error.code);
+  return `${JSON.stringify(file, null, 2)}\n`;
 }

@@ -12,6 +12,7 @@ import {
 } from 'node:crypto';
 import { isObject } from '../model/json.ts';
 import { jsonFlaw } from '../translate/strict-json.ts';
+import { weaknessOf } from './weak-key.ts';
 
 /** The public half, as it is published. It has no other members. */
 export interface PublicJwk {
@@ -115,6 +116,8 @@ function fromScalar(scalar: Buffer, [x, y]: readonly [string, string]): KeyObjec
   if (scalar.subarray(0, 16).every((byte) => byte === 0)) {
     throw new Error(`${expected} Its d is so small that it can be guessed.`);
   }
+  const weakness = weaknessOf(scalar);
+  if (weakness !== undefined) throw new Error(`${expected} Its d ${weakness}: it can be guessed.`);
   const d = scalar.toString('base64url');
   return createPrivateKey({ key: { kty: 'EC', crv: 'P-256', x, y, d }, format: 'jwk' });
 }

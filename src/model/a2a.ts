@@ -150,8 +150,16 @@ export interface AgentSkill {
   outputModes?: string[];
 }
 
+/** How callers of an agent prove who they are. */
+export interface CardSecurity {
+  /** By name: an object whose one member names the kind of the scheme. */
+  securitySchemes: { [name: string]: { [kind: string]: JsonObject } };
+  /** Any one of them is enough; `list` names scopes. */
+  securityRequirements: { schemes: { [name: string]: { list: string[] } } }[];
+}
+
 /** An agent's description of itself. */
-export interface AgentCard {
+export interface AgentCard extends Partial<CardSecurity> {
   name: string;
   description: string;
   supportedInterfaces: AgentInterface[];

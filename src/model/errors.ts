@@ -21,6 +21,8 @@ export type ErrorCode =
   | 'content-type-unsupported'
   | 'version-unsupported'
   | 'extension-required'
+  | 'forbidden' // the caller may not do this; facts.scopes: every scope that it needs
+  | 'connection-needed' // a person has to consent first; facts.connection
   | 'capability-required' // facts.required: the missing client capabilities
   | 'too-large'
   | 'too-many' // a cap was reached; facts.retryAfterMs

@@ -77,6 +77,8 @@ export interface ClientFeatures {
   elicitUrl: boolean;
   sampling: boolean;
   roots: boolean;
+  /** Hears of links to open from an error as well (2025-11-25), where it cannot be asked. */
+  linkErrors?: boolean;
   /** The Tasks extension, declared on this very request. */
   tasks: boolean;
   /** The raw client capabilities, relayed to an MCP peer. */

@@ -1,13 +1,15 @@
-/**
- * Who is calling. `open` mode knows one anonymous principal; identity fills the rest.
- */
-export interface Principal {
-  /** The organisation (tenant) that the caller belongs to. */
+/** Somebody as their organisation knows them: a person, or a machine that acts for itself. */
+export interface Person {
+  /** The organisation (tenant) that they belong to. */
   readonly organization: string;
-  /** The issuer of the caller's token; empty for the anonymous principal. */
+  /** The issuer that vouches for the subject; empty for the anonymous principal. */
   readonly issuer: string;
-  /** The caller's subject at that issuer. */
+  /** The subject at that issuer. */
   readonly subject: string;
+}
+
+/** Who is calling. `open` mode knows one anonymous principal. */
+export interface Principal extends Person {
   /** The OAuth client that acts for the subject. */
   readonly client: string;
   /** Granted scopes. */
@@ -26,11 +28,16 @@ export function ownerKey(principal: Principal): OwnerKey {
   return JSON.stringify([organization, issuer, subject, client]) as OwnerKey;
 }
 
-/** The one principal of `open` mode. */
+/** The key of a person, whichever client acts for them. */
+export function personKey({ organization, issuer, subject }: Person): string {
+  return JSON.stringify([organization, issuer, subject]);
+}
+
+/** The one principal of `open` mode: it may do everything that callers may. */
 export const anonymous: Principal = {
   organization: 'local',
   issuer: '',
   subject: 'anonymous',
   client: 'anonymous',
-  scopes: [],
+  scopes: ['peer:*:call'],
 };

@@ -5,6 +5,7 @@
  */
 import type { AgentCard } from '../model/a2a.ts';
 import type { JsonObject } from '../model/json.ts';
+import type { Principal } from '../model/principal.ts';
 import type { Catalogue } from './peer.ts';
 
 /**
@@ -53,6 +54,11 @@ export interface DefinitionPin extends DefinitionRef {
 
 /** The pinned definitions of one peer, as its connector's wrapper asks for them. */
 export interface PeerDefinitions {
+  /**
+   * The same for one caller, where the peer knows the callers and may offer each something else:
+   * what it has told one of them is shown to no other. Elsewhere these very definitions.
+   */
+  of(principal: Principal): PeerDefinitions;
   /** Whether the peer has been looked at since the gateway started. */
   readonly observed: boolean;
   /** What may be shown of a catalogue. The same object while neither it nor a decision changed. */

@@ -118,8 +118,8 @@ export interface WorkPeer {
   readonly protocol: 'a2a' | 'mcp';
   /** Whether the peer refuses a `messageId` that it has seen, so that repeating a send is safe. */
   readonly dedupes: boolean;
-  /** Why a tool or skill that the peer has is not offered now, as a text for the caller. */
-  withheld?(name: string): string | undefined;
+  /** Why a tool or skill that the peer has is not offered now, as a text for this caller. */
+  withheld?(name: string, principal: Principal): string | undefined;
   /** Starts work. Ends after a message, a terminal state or a state that waits for the caller. */
   start(turn: PeerTurn, context: PeerContext): AsyncIterable<PeerEvent>;
   /** Sends a follow-up or an answer to work that exists. Ends like `start`. */
@@ -140,6 +140,11 @@ export interface WorkPeer {
   ): AsyncIterable<PeerEvent>;
   /** Asks the peer to stop. Resolves when the peer has answered; its state arrives as events. */
   cancel(position: JsonObject, context: PeerContext): Promise<void>;
+  /**
+   * Throws `forbidden` where a caller may have no part in its own work at a position, because another
+   * peer does it.
+   */
+  authorize?(principal: Principal, action: 'read' | 'call', position: JsonObject | undefined): void;
   /** The protocol whose rules hold for the work at a position, where another peer does it. */
   protocolAt?(position: JsonObject | undefined): 'a2a' | 'mcp';
 }

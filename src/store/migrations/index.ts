@@ -65,4 +65,21 @@ export const migrations: readonly string[] = [
     UNIQUE (peer, kind, name)
   ) STRICT;
   `,
+  `
+  CREATE TABLE replay (
+    id         TEXT PRIMARY KEY,
+    expires_at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX replay_expired ON replay (expires_at);
+  CREATE TABLE secret (
+    kind       TEXT NOT NULL,
+    id         TEXT NOT NULL,
+    owner      TEXT NOT NULL,
+    value      TEXT NOT NULL,
+    expires_at INTEGER,
+    PRIMARY KEY (kind, id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX secret_by_owner ON secret (kind, owner, id);
+  CREATE INDEX secret_expired ON secret (expires_at) WHERE expires_at IS NOT NULL;
+  `,
 ];

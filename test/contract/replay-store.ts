@@ -1,0 +1,82 @@
+/**
+ * What every engine behind the ReplayStore port must do. One suite; each engine runs it.
+ */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { ReplayStore } from '../../src/ports/replay-store.ts';
+
+/** Opens a store on the same data each time it is called within one test. */
+export interface ReplayStoreUnderTest {
+  open(): Promise<{ store: ReplayStore; close(): Promise<void> }>;
+  /**
+   * A second user of the data while the first has it open. An engine for one process alone gives a
+   * second store in the same process.
+   */
+  replica(): Promise<{ store: ReplayStore; close(): Promise<void> }>;
+  clean(): Promise<void>;
+}
+
+/** Declares the suite for one engine. */
+export function replayStoreContract(name: string, make: () => ReplayStoreUnderTest): void {
+  describe(`the replay store on ${name}`, () => {
+    let under: ReplayStoreUnderTest;
+    let opened: Awaited<ReturnType<ReplayStoreUnderTest['open']>>;
+    beforeEach(async () => {
+      under = make();
+      opened = await under.open();
+    });
+    afterEach(async () => {
+      await opened.close();
+      await under.clean();
+    });
+
+    it('an id is new once', async () => {
+      expect(await opened.store.firstUse('a', 1000)).toBe(true);
+      expect(await opened.store.firstUse('a', 1000)).toBe(false);
+      expect(await opened.store.firstUse('a', 2000)).toBe(false);
+      expect(await opened.store.firstUse('b', 1000)).toBe(true);
+    });
+
+    it('of 50 that use an id at the same time one is first', async () => {
+      const uses = Array.from({ length: 50 }, () => opened.store.firstUse('a', 1000));
+      expect((await Promise.all(uses)).filter(Boolean)).toHaveLength(1);
+    });
+
+    it('ids are compared byte by byte', async () => {
+      expect(await opened.store.firstUse('a', 1000)).toBe(true);
+      for (const other of ['A', 'a ', ' a', 'a\n', 'á', '']) {
+        expect(await opened.store.firstUse(other, 1000)).toBe(true);
+        expect(await opened.store.firstUse(other, 1000)).toBe(false);
+      }
+    });
+
+    it('a later process knows what was used', async () => {
+      await opened.store.firstUse('a', 1000);
+      await opened.close();
+      opened = await under.open();
+      expect(await opened.store.firstUse('a', 1000)).toBe(false);
+    });
+
+    it('two replicas share what was used', async () => {
+      const other = await under.replica();
+      const uses = [opened, other, opened, other].map(({ store }) => store.firstUse('a', 1000));
+      expect((await Promise.all(uses)).filter(Boolean)).toHaveLength(1);
+      await other.close();
+    });
+
+    it('forgets what has expired, and nothing before', async () => {
+      await opened.store.firstUse('early', 1000);
+      await opened.store.firstUse('late', 1001);
+      await opened.store.sweep(999.9);
+      expect(await opened.store.firstUse('early', 1000)).toBe(false);
+      await opened.store.sweep(1000);
+      expect(await opened.store.firstUse('early', 1000)).toBe(true);
+      expect(await opened.store.firstUse('late', 1001)).toBe(false);
+    });
+
+    it('takes times between two milliseconds', async () => {
+      await opened.store.firstUse('a', 1000.5);
+      await opened.store.sweep(1000.2);
+      expect(await opened.store.firstUse('a', 1000.5)).toBe(false);
+    });
+  });
+}
