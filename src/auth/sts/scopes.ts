@@ -1,0 +1,51 @@
+/**
+ * What a client may have of what it asks for. Whoever may call a peer may read it; whoever may do
+ * something at every peer may do it at each.
+ *
+ * Spec: RFC 6749 §3.3 (scope)
+ */
+import { adminScope, allows, scopePattern } from '../permissions.ts';
+import { OAuthError } from './oauth-error.ts';
+
+/** A protected resource of this gateway: what a token is for. */
+export type ProtectedResource =
+  | { readonly kind: 'gateway' }
+  | { readonly kind: 'peer'; readonly peer: string }
+  | { readonly kind: 'admin' };
+
+/** What the allowed scopes mean at one resource. */
+export function scopesAt(resource: ProtectedResource, allowed: readonly string[]): string[] {
+  switch (resource.kind) {
+    case 'admin':
+      return allowed.filter((scope) => scope === adminScope);
+    case 'gateway':
+      return allowed.filter((scope) => scope !== adminScope && scopePattern.test(scope));
+    case 'peer':
+      return [`peer:${resource.peer}:read`, `peer:${resource.peer}:call`].filter((scope) =>
+        allows(allowed, scope),
+      );
+    default:
+      return resource satisfies never;
+  }
+}
+
+/**
+ * The scopes to grant: those that are asked for, all of which must be allowed; without a request
+ * everything that is allowed. Throws `invalid_scope`; also where nothing would be left.
+ */
+export function grantedScopes(requested: string | undefined, allowed: readonly string[]): string[] {
+  const asked = requested === undefined ? [...allowed] : scopeList(requested);
+  if (asked.length === 0 || !asked.every((scope) => allows(allowed, scope))) {
+    throw new OAuthError(
+      'invalid_scope',
+      'The client may not have these scopes at this resource. Ask for fewer, or have the operator grant them.',
+      requested === undefined ? 'nothing is allowed there' : 'more than is allowed',
+    );
+  }
+  return asked;
+}
+
+/** The scopes in a space-separated list, each once. */
+export function scopeList(text: string): string[] {
+  return [...new Set(text.split(' ').filter((scope) => scope !== ''))];
+}
