@@ -69,7 +69,7 @@ describe('a result', () => {
     const legacy = { ...modern, ...LEGACY_MCP };
     for (const on of [modern, legacy]) {
       const { a2a, mcp } = await scripted(on, opened);
-      const got = await mcp.call('work', { text: 'a' }, text);
+      const { _meta: _who, ...got } = await mcp.call('work', { text: 'a' }, text);
       expect(got).toEqual({ resultType: 'complete', ...saying('plain') });
       const { result } = await mcp.request('resources/read', read);
       expect(result).toMatchObject({ resultType: 'complete', contents: [{ text: 'a' }] });

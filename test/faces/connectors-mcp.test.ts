@@ -312,7 +312,7 @@ describe('a modern server', () => {
       opened,
     );
     for (const { mcp, a2a } of [json, events]) {
-      const got = await mcp.call('work', { text: 'a' }, text);
+      const { _meta: _who, ...got } = await mcp.call('work', { text: 'a' }, text);
       expect(got).toEqual({ resultType: 'complete', ...saying('same') });
       const { status, artifacts } = await a2a.task(callTool('work', { text: 'a' }));
       expect(status.state).toBe('TASK_STATE_COMPLETED');

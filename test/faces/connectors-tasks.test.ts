@@ -165,7 +165,7 @@ describe('a call that the server may make a task of', () => {
       { ...at, 'tools/call': [answer(() => saying('the end')), asTask] },
       opened,
     );
-    const first = await other.mcp.call('work', { text: 'a' });
+    const { _meta: _who, ...first } = await other.mcp.call('work', { text: 'a' });
     const { taskId } = await other.mcp.call('work', { text: 'a' });
     const { result } = await other.mcp.pollTask(String(taskId));
     expect(result).toEqual(first);
