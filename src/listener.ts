@@ -2,14 +2,22 @@
  * The HTTP listener: what is common to every request, whatever answers it. It listens before there
  * is anything to answer, and stops only when the last request has its answer.
  */
+import { lookup } from 'node:dns/promises';
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { isLoopbackAddress } from './auth/remote-address.ts';
 import type { Metrics } from './observe/metrics.ts';
+import { createUploadBudget, type UploadBounds } from './upload-budget.ts';
+import { sendWait } from './wait-answer.ts';
 
 /** What the listener needs. */
 export interface ListenerOptions {
   host: string;
   port: number;
+  /** Nobody but this machine may reach it, whatever the host resolves to. */
+  loopbackOnly?: boolean;
+  /** How much of requests may be on its way; no bound when absent. */
+  uploads?: UploadBounds;
   /** How long a request may take to arrive (ms); its answer takes as long as it takes. */
   receiveMs: number;
   metrics: Metrics;
@@ -29,9 +37,13 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-/** Opens a listener. Rejects when the address cannot be had. */
+/** Opens a listener. Rejects when the address cannot be had, or is not the loopback it has to be. */
 export async function openListener(options: ListenerOptions): Promise<Listener> {
-  const { host, port, receiveMs, metrics } = options;
+  const { port, receiveMs, metrics, loopbackOnly = false } = options;
+  const host = options.host.replace(/^\[(.*)\]$/, '$1');
+  // Looked up once: what is checked is what is listened on.
+  const address = loopbackOnly ? await loopbackAddress(host) : host;
+  const fits = options.uploads === undefined ? () => true : createUploadBudget(options.uploads);
   const server = createServer({
     keepAliveTimeout: 65_000,
     requestTimeout: receiveMs,
@@ -51,11 +63,16 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       const outcome = res.writableFinished ? `${res.statusCode}` : 'closed';
       metrics.request({ face, method, outcome, seconds: (performance.now() - started) / 1000 });
     });
+    if (!fits(req, res)) {
+      const [path = ''] = (req.url ?? '').split('?', 1);
+      sendWait(res, path, { status: 503, retryAfterMs: 1000, message: noRoom });
+      return;
+    }
     options.traced(req, () => answer(req, res));
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, host, () => {
+    server.listen(port, address, () => {
       server.off('error', reject);
       resolve();
     });
@@ -75,6 +92,20 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       await closed;
     },
   };
+}
+
+const noRoom = 'Too many large requests are on their way. Try again in a moment.';
+
+/** The address of a host that has no other than loopback. Throws for any other host. */
+async function loopbackAddress(host: string): Promise<string> {
+  const found = host === '' ? [] : await lookup(host, { all: true });
+  const [first] = found;
+  if (first !== undefined && found.every(({ address }) => isLoopbackAddress(address))) {
+    return first.address;
+  }
+  throw new Error(
+    `auth.mode "open" is refused on ${host}, which is not loopback. Listen on 127.0.0.1, or set auth.mode to oauth.`,
+  );
 }
 
 /** What a client hears that comes while tasks are picked up. */

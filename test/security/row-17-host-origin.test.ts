@@ -169,3 +169,76 @@ it('a request target in absolute form or with tricks in its path gets no further
     expect(answer).not.toContain('process_cpu');
   }
 });
+
+it('a configured Host is let in everywhere, and no other that looks like it', async () => {
+  const agent = await agentWith();
+  const gateway = await gatewayWith({
+    peers: [{ id: 'agent', a2a: agent.cardUrl }],
+    gateway: { allowedHosts: ['gw.internal', 'probe.internal:8443'] },
+  });
+  const ask = (route: string, host: string): Promise<string> =>
+    rawHttp(
+      gateway.url,
+      `${route} HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
+    );
+  // The admin API is for this machine's own names alone.
+  const open = [...documents, ...routes].filter((route) => !route.includes('/admin/'));
+  for (const route of open) {
+    for (const host of ['gw.internal', 'GW.INTERNAL:80', 'probe.internal:8443']) {
+      expect([route, host, statusOf(await ask(route, host))]).not.toEqual([route, host, 403]);
+    }
+    for (const host of [
+      'x.gw.internal',
+      'gw.internal.evil.example',
+      'probe.internal',
+      'gw.internal@evil.example',
+    ]) {
+      const refused = [400, 403].includes(statusOf(await ask(route, host)));
+      expect([route, host, refused]).toEqual([route, host, true]);
+    }
+  }
+  expect(statusOf(await ask('GET /admin/peers', 'gw.internal'))).toBe(403);
+});
+
+it('a page of a configured origin may call the faces, and nothing else', async () => {
+  const agent = await agentWith();
+  const inspector = 'https://inspector.example';
+  const gateway = await gatewayWith({
+    peers: [{ id: 'agent', a2a: agent.cardUrl }],
+    gateway: { allowedOrigins: [inspector] },
+  });
+  const preflight = (path: string, origin: string) =>
+    fetch(gateway.url + path, {
+      method: 'OPTIONS',
+      headers: {
+        origin,
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'authorization,content-type,mcp-protocol-version',
+      },
+    });
+  for (const path of ['/mcp', '/mcp/agent', '/a2a', '/a2a/agent', '/a2a/agent/message:send']) {
+    const asked = await preflight(path, inspector);
+    expect([path, asked.status]).toEqual([path, 204]);
+    expect(asked.headers.get('access-control-allow-origin')).toBe(inspector);
+    expect(asked.headers.get('access-control-allow-credentials')).toBeNull();
+    for (const origin of foreignOrigins) {
+      const foreign = await preflight(path, origin);
+      expect([path, origin, foreign.status]).toEqual([path, origin, 403]);
+      expect(foreign.headers.get('access-control-allow-origin')).toBeNull();
+    }
+  }
+  const called = await new WireClient(gateway.mcp('agent')).request(
+    'tools/list',
+    {},
+    { headers: { origin: inspector } },
+  );
+  expect(called.status).toBe(200);
+  expect(called.headers.get('access-control-allow-origin')).toBe(inspector);
+  expect(called.headers.get('access-control-expose-headers')).toContain('WWW-Authenticate');
+  expect(called.headers.get('vary')).toContain('Origin');
+
+  for (const path of ['/admin/peers', '/metrics', '/connect/x']) {
+    const page = await fetch(gateway.url + path, { headers: { origin: inspector } });
+    expect([path, page.headers.get('access-control-allow-origin')]).toEqual([path, null]);
+  }
+});

@@ -93,6 +93,23 @@ it('a token in the text of an error is taken out, in linear time', () => {
   expect(performance.now() - started).toBeLessThan(2000);
 });
 
+it('a token request that an authorization server quotes is taken out of the line', () => {
+  const form =
+    'refused: grant_type=x&client_secret=Kq7zRwXv9T&client_assertion=Kq7zRwXv9T&code_verifier=Kq7zRwXv9T';
+  const json = JSON.stringify({ subject_token: 'Kq7zRwXv9T', refresh_token: 'Kq7zRwXv9T' });
+  const line = JSON.stringify({ msg: form, error: json, url: 'https://x/?assertion=Kq7zRwXv9T' });
+  expect(redactText(line)).not.toContain('Kq7zRwXv9T');
+  expect(redactText(line)).toContain('grant_type=x');
+  expect(redactText('{"code":"too-many","state":"TASK_STATE_WORKING"}')).toBe(
+    '{"code":"too-many","state":"TASK_STATE_WORKING"}',
+  );
+  const started = performance.now();
+  redactText('"assertion"'.repeat(100_000));
+  redactText(`"assertion":${' '.repeat(300_000)}`);
+  redactText('\\'.repeat(300_000));
+  expect(performance.now() - started).toBeLessThan(2000);
+});
+
 it('line breaks and JSON in what callers and peers say start no log line of their own', async () => {
   const forged = 'x"}\n{"level":"error","event":"forged","msg":"\u001b[31m';
   const peer = await hostile({ on: { '*': rpcError(-32000, forged) } });
