@@ -4,24 +4,27 @@
  */
 import { interfacesOf } from './a2a/agent-card.ts';
 import type { CardOptions } from './a2a/card-endpoint.ts';
+import { authorize, readablePeers } from './auth/permissions.ts';
 import type { SigningKeys } from './auth/signing-keys.ts';
 import { createCardSigner } from './card-signer.ts';
 import type { Config } from './config/schema.ts';
 import { aiCatalogLink } from './discovery/ai-catalog.ts';
+import { cardSecurity, type CardSecurityOptions } from './discovery/card-security.ts';
 import {
   createDirectory,
   type DirectoryOptions,
   type LiveDirectory,
 } from './discovery/directory.ts';
 import { createGatewayAgent } from './discovery/gateway-agent.ts';
-import { GatewayCard } from './discovery/gateway-card.ts';
-import { identityOfGateway, type Place } from './discovery/identity.ts';
-import type { PeerDirectory } from './discovery/listing.ts';
+import { identityOfGateway, type McpAuth, type Place } from './discovery/identity.ts';
+import { PeerIdentities } from './discovery/peer-identities.ts';
+import { createPermitted } from './discovery/permitted-peers.ts';
 import type { AggregateOptions } from './mcp/aggregate/aggregate.ts';
 import type { Clock, MintId } from './model/ids.ts';
 import { product } from './model/product.ts';
 import type { EventLog } from './observe/events.ts';
 import type { Peers } from './peer-factory.ts';
+import { gatewayItself } from './ports/credentials.ts';
 import { gatewayPeerId, type PeerRegistry } from './ports/peer.ts';
 
 /** How the peers are looked at for what is shown of them. */
@@ -34,12 +37,17 @@ export const settleMs = 1000;
 export interface Publication {
   readonly directory: LiveDirectory;
   readonly place: Place;
+  /** Who the MCP endpoints of peers are, to those who connect to them. */
+  readonly identities: PeerIdentities;
   /** The peers, and the gateway's own agent among them. */
   readonly agents: PeerRegistry;
   /** How cards are signed and linked. */
-  readonly cards: Pick<CardOptions, 'signer' | 'signedCardMode' | 'isPublic' | 'link'>;
+  readonly cards: Pick<
+    CardOptions,
+    'signer' | 'signedCardMode' | 'isPublic' | 'link' | 'security' | 'asks'
+  >;
   /** The endpoint over all peers that anybody may know of. */
-  readonly aggregate: Pick<AggregateOptions, 'peers' | 'directory' | 'serverInfo'>;
+  readonly aggregate: Pick<AggregateOptions, 'permitted' | 'serverInfo'>;
 }
 
 /** Builds what is published. The directory looks at the peers until it is closed. */
@@ -53,6 +61,8 @@ export function createPublication(parts: {
   /** Where it is kept since when peers are known. */
   listings?: Pick<DirectoryOptions, 'known' | 'keep'>;
   clock?: Clock;
+  /** Whose tokens are accepted; callers are anonymous when absent. */
+  access?: () => Omit<CardSecurityOptions, 'publicUrl'>;
 }): Publication {
   const {
     peers,
@@ -63,11 +73,14 @@ export function createPublication(parts: {
     events,
     listings,
     clock = Date.now,
+    access,
   } = parts;
-  const place: Place = { publicUrl, organization, version: product.version };
+  const auth = access === undefined ? undefined : authOf(access(), publicUrl);
+  const place: Place = { publicUrl, organization, version: product.version, ...(auth && { auth }) };
   const directory = createDirectory({
     peers,
     isPublic: (id) => peers.configOf(id)?.public === true,
+    ...(access !== undefined && { principal: gatewayItself }),
     clock,
     ...looking,
     ...listings,
@@ -76,17 +89,31 @@ export function createPublication(parts: {
         reason === undefined ? { event: 'peer.back', peer } : { event: 'peer.away', peer, reason },
       ),
   });
-  const card = new GatewayCard({
+  const isPublic = (id: string): boolean => peers.configOf(id)?.public === true;
+  const permitted = createPermitted({
+    peers,
     directory,
-    organization,
-    publicUrl,
-    interfaces: interfacesOf({ peerId: gatewayPeerId, publicUrl }),
+    isPublic,
+    readableTo: readablePeers,
   });
-  const agent = createGatewayAgent({ peers, directory, card, mintId, settleMs });
+  const agent = createGatewayAgent({
+    permitted,
+    authorize,
+    card: {
+      organization,
+      publicUrl,
+      interfaces: interfacesOf({ peerId: gatewayPeerId, publicUrl }),
+    },
+    peers,
+    mintId,
+    settleMs,
+    extended: access !== undefined,
+  });
   const { name, title, version } = identityOfGateway(place);
   return {
     directory,
     place,
+    identities: new PeerIdentities(directory, place),
     agents: {
       get: (id) => (id === gatewayPeerId ? agent : peers.get(id)),
       list: () => peers.list(),
@@ -99,33 +126,25 @@ export function createPublication(parts: {
       },
       isPublic: (id) => id === gatewayPeerId || peers.configOf(id)?.public === true,
       link: aiCatalogLink(place),
+      ...(access !== undefined && {
+        security: {
+          mark: () => JSON.stringify(access()),
+          of: (peerId: string) => cardSecurity({ ...access(), publicUrl })(peerId),
+        },
+        asks: gatewayItself,
+      }),
     },
-    aggregate: {
-      peers: publicPeers(peers),
-      directory: publicDirectory(directory),
-      serverInfo: { name, title, version },
-    },
+    aggregate: { permitted, serverInfo: { name, title, version } },
   };
 }
 
-function publicPeers(peers: Peers): PeerRegistry {
-  const isPublic = (id: string): boolean => peers.configOf(id)?.public === true;
-  return {
-    get: (id) => (isPublic(id) ? peers.get(id) : undefined),
-    list: () => peers.list().filter(({ id }) => isPublic(id)),
-  };
-}
-
-function publicDirectory(directory: PeerDirectory): PeerDirectory {
-  return {
-    list: () => directory.list().filter((listing) => listing.public),
-    get: (id) => {
-      const listing = directory.get(id);
-      return listing?.public === true ? listing : undefined;
-    },
-    get revision() {
-      return directory.revision;
-    },
-    settled: (ms) => directory.settled(ms),
-  };
+/** Where tokens for the MCP endpoints come from, for readers who take one place only. */
+function authOf(
+  { sts, authorizationServer, issuers }: Omit<CardSecurityOptions, 'publicUrl'>,
+  publicUrl: string,
+): McpAuth {
+  if (authorizationServer) return { type: 'oauth2', token_url: `${publicUrl}/as/token` };
+  if (sts) return { type: 'oauth2', token_url: `${publicUrl}/sts/token` };
+  const [issuer = ''] = issuers;
+  return { type: 'oauth2', issuer };
 }

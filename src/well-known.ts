@@ -4,9 +4,14 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CardEndpoint, cardPaths } from './a2a/card-endpoint.ts';
+import {
+  authorizationServersAt,
+  describeResource,
+} from './auth/resource-server/protected-resource.ts';
 import { openSigningKeys } from './auth/signing-keys.ts';
 import type { Config } from './config/schema.ts';
 import { staticDocuments } from './discovery/documents.ts';
+import { declaredIn } from './identity.ts';
 import { GatewayError } from './model/errors.ts';
 import { createMintId, pooledRandomBytes, type Clock } from './model/ids.ts';
 import type { EventLog } from './observe/events.ts';
@@ -47,6 +52,7 @@ export async function writeWellKnown(
   const publication = createPublication({
     ...rest,
     keys,
+    ...(config.auth.mode === 'oauth' && { access: () => declaredIn(config) }),
     publicUrl,
     organization,
     mintId,
@@ -80,6 +86,38 @@ export async function writeWellKnown(
   for (const { path, body } of staticDocuments(directory, place, config.limits.aggregateTools))
     write(path, body);
   write('/.well-known/jwks.json', JSON.stringify(keys.current().jwks));
+  for (const { path, body } of accessDocuments(
+    config,
+    publicUrl,
+    shown.map(({ id }) => id),
+  )) {
+    write(path, body);
+  }
   directory.close();
   return written;
+}
+
+/** Where clients learn who gives out tokens for each face; none where nobody asks for any. */
+function accessDocuments(
+  config: Config,
+  publicUrl: string,
+  ids: readonly string[],
+): { path: string; body: string }[] {
+  if (config.auth.mode === 'open') return [];
+  const { authorizationServer } = config.auth;
+  const issuers = config.auth.issuers.map(({ issuer }) => issuer);
+  const as = authorizationServer === undefined ? {} : { as: `${publicUrl}/as` };
+  const own = { sts: `${publicUrl}/sts`, ...as };
+  const peers = ids.flatMap((id) => [`/mcp/${id}`, `/a2a/${id}`]);
+  return ['/mcp', '/a2a', ...peers].map((resource) => {
+    const document = describeResource(resource, {
+      publicUrl,
+      authorizationServers: authorizationServersAt(resource, { own, issuers }),
+      name: config.gateway.organization.name,
+    });
+    // A directory and a file cannot have one name: the documents of peers lie below that of all.
+    const isOfAll = resource === '/mcp' || resource === '/a2a';
+    const path = `/.well-known/oauth-protected-resource${resource}`;
+    return { path: isOfAll ? `${path}/index.json` : path, body: JSON.stringify(document) };
+  });
 }

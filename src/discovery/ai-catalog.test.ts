@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { files, innerTexts, listings, maps, travel, unseen } from '../../test/support/listings.ts';
+import {
+  files,
+  innerTexts,
+  listings,
+  maps,
+  travel,
+  unseen,
+  versions,
+} from '../../test/support/listings.ts';
 import { aiCatalogLink, aiCatalogOf } from './ai-catalog.ts';
 import type { CardEntry, NestedEntry } from './ai-catalog.ts';
 
@@ -26,7 +34,7 @@ const travelCards = [
     mediaType: 'application/mcp-server-card+json',
     type: 'application/mcp-server-card+json',
     url: 'https://gw.example.org/mcp/travel/server-card',
-    version: '2.1.0',
+    version: versions.travel,
   },
   {
     identifier: 'urn:air:gw.example.org:a2a:travel',
@@ -54,7 +62,7 @@ describe('the AI catalogue', () => {
           mediaType: 'application/mcp-server-card+json',
           type: 'application/mcp-server-card+json',
           url: 'https://gw.example.org/mcp/server-card',
-          version: '3.1.4',
+          version: '3.1.4+0f0d49650972493a',
         },
         {
           identifier: 'urn:air:gw.example.org:a2a:isthmus.gateway',

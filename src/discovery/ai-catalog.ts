@@ -126,9 +126,13 @@ function entriesOfGateway(place: Place): CardEntry[] {
 }
 
 /** Builds the entries of one peer. */
-export function entriesOfPeer(listing: PeerListing, place: Place): PeerEntries {
+export function entriesOfPeer(
+  listing: PeerListing,
+  place: Place,
+  identity = identityOfPeer(listing, place),
+): PeerEntries {
   const { id, changedAt } = listing;
-  const { title, description, version } = identityOfPeer(listing, place);
+  const { title, description, version } = identity;
   const { agentCard, serverCard } = endpointsOf(place, id);
   const tags = tagsOf(listing);
   const shared = {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AgentCard } from '../model/a2a.ts';
 import type { JsonObject } from '../model/json.ts';
+import { anonymous, type Principal } from '../model/principal.ts';
 import type { BusinessEvent } from '../observe/events.ts';
 import type { DefinitionPin, DefinitionPolicy } from '../ports/definitions.ts';
 import type { Catalogue } from '../ports/peer.ts';
@@ -187,6 +188,48 @@ describe('what one peer may take up', () => {
     ]);
     await vi.advanceTimersByTimeAsync(600_000);
     expect(told).toHaveLength(4);
+  });
+});
+
+describe('a peer that knows the callers', () => {
+  const caller = (subject: string): Principal => ({ ...anonymous, subject });
+
+  it('has a view for each of them: what waits is withheld from who is offered it', async () => {
+    const { book, pin } = await bookWith();
+    const view = book.of('p', { perCaller: true });
+    const [alice, bob] = [view.of(caller('alice')), view.of(caller('bob'))];
+    expect(view.of(caller('alice'))).toBe(alice);
+    expect(names(alice.catalogue(catalogue([tool('a', 'for alice')])))).toEqual(['a']);
+    expect(bob.observed).toBe(false);
+    const raw = catalogue([tool('a', 'for bob'), tool('b')]);
+    expect(bob.catalogue(raw).tools).toEqual([tool('b')]);
+    expect(bob.refusal('tool', 'a')).toBe(
+      'The tool "a" of "p" is not available: its definition is not the one that was approved, and waits for approval.',
+    );
+    expect(alice.refusal('tool', 'a')).toBeUndefined();
+    const heard: unknown[] = [];
+    view.onDecision(() => heard.push(names(bob.catalogue(raw))));
+    const hash = pin('tool', 'a')?.pending?.hash ?? '';
+    await book.approve({ peer: 'p', kind: 'tool', name: 'a' }, hash, 'ops');
+    expect(heard).toEqual([['a', 'b']]);
+    expect(bob.refusal('tool', 'a')).toBeUndefined();
+  });
+
+  it('shows nobody what an extended card told another; the card of all is as ever', async () => {
+    const { book } = await bookWith();
+    const view = book.of('p', { perCaller: true });
+    view.card(card([['s', 'public']]));
+    expect(view.card(card([['s', 'changed']])).skills[0]?.description).toBe('public');
+    expect(ids(view.extendedCard(card([['vip', 'for alice']])))).toEqual(['vip']);
+    const shown = view.extendedCard(card([['vip', 'for bob']]));
+    expect(shown.skills).toEqual([]);
+    expect(JSON.stringify(shown)).not.toContain('alice');
+  });
+
+  it('is one view for all where it does not', async () => {
+    const { book } = await bookWith();
+    const view = book.of('p');
+    expect(view.of(caller('alice'))).toBe(view);
   });
 });
 

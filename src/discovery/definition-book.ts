@@ -68,12 +68,13 @@ export class DefinitionBook {
 
   /**
    * The definitions of one peer, for its connector. Each call is for a new connector, which takes
-   * the place of the one before: it may speak to another server under the same id.
+   * the place of the one before: it may speak to another server under the same id. `perCaller`: the
+   * peer knows the gateway's callers, and may offer each something else.
    */
-  of(peer: string): PeerDefinitions {
+  of(peer: string, { perCaller = false }: { perCaller?: boolean } = {}): PeerDefinitions {
     this.#views.get(peer)?.retire();
     const policy = (): DefinitionPolicy => this.#options.policyOf(peer);
-    const view = new PeerView({ peer, policy, pins: this.#pinsOf(peer) });
+    const view = new PeerView({ peer, policy, pins: this.#pinsOf(peer), perCaller });
     this.#views.set(peer, view);
     return view;
   }

@@ -14,6 +14,8 @@ export interface JudgeParts {
   readonly peer: string;
   readonly policy: () => DefinitionPolicy;
   readonly pins: PeerPins;
+  /** Whether only some callers are told of it: what was approved may be what another is told. */
+  readonly isPrivate?: (kind: DefinitionKind, name: string) => boolean;
 }
 
 /** What is done with a definition. */
@@ -25,6 +27,7 @@ type Verdict =
 /** Refusals that are remembered, so that each is told once. */
 const maxTold = 10_000;
 const refusedByHand = 'its new definition was refused';
+const notApproved = 'its definition is not the one that was approved, and waits for approval';
 const noRoom = 'this peer offers more than is kept of one peer';
 
 /** See the file comment. */
@@ -80,7 +83,10 @@ export class DefinitionJudge {
     const verdict = this.#judge('server', name, said);
     if ('show' in verdict) return verdict.show === said ? undefined : verdict.show;
     const { peer, pins } = this.#parts;
-    return silent(pins.get({ kind: 'server', name: selfName })?.definition ?? null, peer);
+    const approved = this.#isPrivate('server', selfName)
+      ? undefined
+      : pins.get({ kind: 'server', name: selfName })?.definition;
+    return silent(approved ?? null, peer);
   }
 
   /** The members of a list that may be shown; the very same list where that is all of it. */
@@ -126,8 +132,13 @@ export class DefinitionJudge {
     if (withheld !== undefined || pin.definition === null) {
       return { withheld: withheld ?? 'it was never approved' };
     }
+    if (this.#isPrivate(kind, name)) return { withheld: notApproved };
     const before = cleaned(pin.definition);
     return before.ok ? { show: before.definition } : { withheld: before.reason };
+  }
+
+  #isPrivate(kind: DefinitionKind, name: string): boolean {
+    return this.#parts.isPrivate?.(kind, name) === true;
   }
 
   /** Why what a peer offers in the place of the pinned definition hides both. */

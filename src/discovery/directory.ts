@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import type { AgentCard } from '../model/a2a.ts';
 import type { Clock } from '../model/ids.ts';
-import { anonymous } from '../model/principal.ts';
+import { anonymous, type Principal } from '../model/principal.ts';
 import type { Peer, PeerContext, PeerRegistry } from '../ports/peer.ts';
 import type { KnownListing } from '../ports/peer-store.ts';
 import { isAllWithheld } from '../translate/withheld-skills.ts';
@@ -24,6 +24,8 @@ export interface DirectoryOptions {
   readonly lookMs: number;
   /** How many peers are looked at at a time. */
   readonly concurrency: number;
+  /** For whom the peers are asked; the caller of `open` mode when absent. */
+  readonly principal?: Principal;
   /** What an earlier run knew, so that times outlive the process. */
   readonly known?: readonly KnownListing[];
   /** Keeps since when a peer is known and described as it is. */
@@ -216,7 +218,7 @@ class Directory implements PeerDirectory {
         const card = await bounded(peer.card({ signal }), signal);
         this.#found(entry, card, { card });
       } else {
-        const catalogue = await bounded(peer.catalogue(contextOf(signal)), signal);
+        const catalogue = await bounded(peer.catalogue(this.#context(signal)), signal);
         this.#found(entry, catalogue, { catalogue });
       }
     } catch (error) {
@@ -287,7 +289,7 @@ class Directory implements PeerDirectory {
     if (peer.protocol !== 'mcp') return;
     const filter = { tools: true, prompts: true, resources: true };
     try {
-      for await (const _change of peer.changes(filter, contextOf(stop.signal))) {
+      for await (const _change of peer.changes(filter, this.#context(stop.signal))) {
         this.#changed(entry);
       }
     } catch {
@@ -309,16 +311,16 @@ class Directory implements PeerDirectory {
     if (this.#waiting.size === 0 || !this.#isSettled()) return;
     for (const resolve of this.#waiting) resolve();
   }
+
+  #context(signal: AbortSignal): PeerContext {
+    return { principal: this.#options.principal ?? anonymous, signal };
+  }
 }
 
 function forget(entry: Entry): void {
   entry.stop.abort();
   clearTimeout(entry.next);
   clearTimeout(entry.heard);
-}
-
-function contextOf(signal: AbortSignal): PeerContext {
-  return { principal: anonymous, signal };
 }
 
 /** Waits no longer than the signal, whatever the connector does with it. */

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { directoryOf, innerTexts, listings, travel } from '../../test/support/listings.ts';
+import {
+  directoryOf,
+  innerTexts,
+  listings,
+  travel,
+  versions,
+} from '../../test/support/listings.ts';
 import { DiscoveryDocuments, staticDocuments } from './documents.ts';
 import type { PeerListing } from './listing.ts';
 
@@ -63,7 +69,6 @@ describe('the documents as files', () => {
   const files = [...staticDocuments(directoryOf(), place)];
 
   it('are one for each URL, lists of the registry in their folders', () => {
-    const versions = { files: '1.4.2', maps: '0.9.0', travel: '2.1.0', unseen: '0.0.0' };
     expect(files.map(({ path }) => path)).toEqual([
       '/.well-known/mcp.json',
       '/.well-known/ai-catalog.json',

@@ -11,7 +11,8 @@ import {
 } from './ai-catalog.ts';
 import { tagged } from './http-document.ts';
 import type { HttpDocument } from './http-document.ts';
-import type { Place } from './identity.ts';
+import { identityOfPeer } from './identity.ts';
+import type { Place, ServerIdentity } from './identity.ts';
 import type { PeerDirectory, PeerListing } from './listing.ts';
 import { endpointOfPeer, mcpJsonOf, toolCountOf, toolsOfPeer } from './mcp-json.ts';
 import { PerListing } from './per-listing.ts';
@@ -52,7 +53,10 @@ export class DiscoveryDocuments {
     this.#link = aiCatalogLink(options.place);
     this.#parts = partsOf(options.place);
     this.#cards = new PerListing((listing) =>
-      this.#document(serverCardOfPeer(listing, options.place), serverCardType),
+      this.#document(
+        serverCardOfPeer(listing, options.place, this.#parts.identities.of(listing)),
+        serverCardType,
+      ),
     );
     this.#gatewayCard = this.#document(serverCardOfGateway(options.place), serverCardType);
   }
@@ -125,12 +129,17 @@ export class DiscoveryDocuments {
 
 /** What documents hold of one peer, made once per listing, so that a change costs one peer. */
 function partsOf(place: Place) {
+  const identities = new PerListing((listing) => identityOfPeer(listing, place));
+  const identified = <T>(
+    make: (listing: PeerListing, at: Place, identity: ServerIdentity) => T,
+  ): PerListing<T> => new PerListing((listing) => make(listing, place, identities.of(listing)));
   return {
-    servers: new PerListing((listing) => endpointOfPeer(listing, place)),
+    identities,
+    servers: identified(endpointOfPeer),
     toolCounts: new PerListing(toolCountOf),
     tools: new PerListing(toolsOfPeer),
-    entries: new PerListing((listing) => entriesOfPeer(listing, place)),
-    registered: new PerListing((listing) => entryOf(listing, place)),
+    entries: identified(entriesOfPeer),
+    registered: identified(entryOf),
   };
 }
 

@@ -135,9 +135,9 @@ describe('the endpoint', () => {
   it('serves what the builders make', async () => {
     const read = async (path: string): Promise<unknown> => (await fetch(origin + path)).json();
     expect(await read('/mcp/travel/server-card')).toEqual(serverCardOfPeer(travel, place));
-    expect(await read('/v0.1/servers/org.example.gw%2Ftravel/versions/2.1.0')).toEqual(
-      serverResponseOf(travel, place),
-    );
+    expect(
+      await read('/v0.1/servers/org.example.gw%2Ftravel/versions/2.1.0+24f4ea4be7a75551'),
+    ).toEqual(serverResponseOf(travel, place));
     expect(await read('/.well-known/jwks.json')).toEqual(JSON.parse(jwks));
     expect(await read('/v0.1/servers?search=files&limit=5')).toEqual({
       servers: [serverResponseOf(files, place)],

@@ -1,5 +1,5 @@
 /**
- * The gateway's own agent: one A2A agent over all public peers. It does no work itself; it finds
+ * The gateway's own agent: one A2A agent over all peers that its caller may know of. It does no work itself; it finds
  * out which peer a message is for and passes on everything that is said from then on.
  *
  * Positions name the peer, so that work is found again at the peer that does it. Contexts and
@@ -8,6 +8,7 @@
 import type { AgentCard, Part } from '../model/a2a.ts';
 import { isInterrupted } from '../model/a2a.ts';
 import { GatewayError } from '../model/errors.ts';
+import { anonymous, type Principal } from '../model/principal.ts';
 import type { MintId } from '../model/ids.ts';
 import type { JsonObject } from '../model/json.ts';
 import { isObject } from '../model/json.ts';
@@ -23,8 +24,8 @@ import {
   type Sending,
 } from '../ports/peer.ts';
 import { withLoss } from '../translate/loss.ts';
-import type { GatewayCard } from './gateway-card.ts';
-import type { PeerDirectory } from './listing.ts';
+import { GatewayCard, type GatewayCardOptions } from './gateway-card.ts';
+import type { PermittedFor, PermittedPeers } from './permitted-peers.ts';
 import {
   boundContext,
   boundTask,
@@ -38,8 +39,14 @@ import {
 export interface GatewayAgentOptions {
   /** The peers that do the work. */
   readonly peers: PeerRegistry;
-  readonly directory: PeerDirectory;
-  readonly card: GatewayCard;
+  /** Those of them that a caller may know of. */
+  readonly permitted: PermittedFor;
+  /** Throws `forbidden` where a caller may not do something at a peer. */
+  readonly authorize: (principal: Principal, action: 'read' | 'call', peerId: string) => void;
+  /** What its cards say beside that. */
+  readonly card: Omit<GatewayCardOptions, 'directory'>;
+  /** Whether there is more to show to a caller that is known. */
+  readonly extended: boolean;
   readonly mintId: MintId;
   /** How long the first look at the peers is waited for (ms). */
   readonly settleMs: number;
@@ -65,19 +72,43 @@ class GatewayAgent implements AgentPeer {
   readonly protocol = 'a2a';
   readonly dedupes = false;
   readonly #options: GatewayAgentOptions;
+  readonly #cards = new WeakMap<PermittedPeers, GatewayCard>();
 
   constructor(options: GatewayAgentOptions) {
     this.#options = options;
   }
 
   async card(): Promise<AgentCard> {
-    const { directory, settleMs, card } = this.#options;
-    await directory.settled(settleMs);
-    return card.card();
+    return this.#settledCard(anonymous);
   }
 
-  async extendedCard(): Promise<AgentCard> {
+  /** Spec: A2A 1.0 §3.1.11: what the caller may know of, whoever else may */
+  async extendedCard({ principal }: PeerContext): Promise<AgentCard> {
+    if (this.#options.extended) return this.#settledCard(principal);
     throw new GatewayError('unsupported', 'This agent has no extended card. Read its card.');
+  }
+
+  async #settledCard(principal: Principal): Promise<AgentCard> {
+    const { permitted, settleMs } = this.#options;
+    await permitted(principal).directory.settled(settleMs);
+    return this.#cardFor(principal).card();
+  }
+
+  /** One card for all callers that may know of the same peers. */
+  #cardFor(principal: Principal): GatewayCard {
+    const { permitted, card, extended } = this.#options;
+    const part = permitted(principal);
+    const known = this.#cards.get(part);
+    if (known !== undefined) return known;
+    const made = new GatewayCard({ ...card, extended, directory: part.directory });
+    this.#cards.set(part, made);
+    return made;
+  }
+
+  authorize(principal: Principal, action: 'read' | 'call', position: JsonObject | undefined): void {
+    const place = placeOf(position);
+    if (place === undefined || place.kind === 'choosing') return;
+    this.#options.authorize(principal, action, place.peerId);
   }
 
   protocolAt(position: JsonObject | undefined): 'a2a' | 'mcp' {
@@ -95,8 +126,14 @@ class GatewayAgent implements AgentPeer {
   async *followUp(position: JsonObject, turn: PeerFollowUp, context: PeerContext): Events {
     const place = this.#place(position);
     if (place.kind === 'choosing') {
-      const { asked } = place;
-      const route = await this.#route((offer) => routeAnswer(asked, turn, offer), context);
+      const { asked, parts } = place;
+      const route = await this.#route((offer) => routeAnswer(asked, turn, offer), context).catch(
+        (error: unknown): SkillRoute => {
+          if (!(error instanceof GatewayError) || error.code !== 'forbidden') throw error;
+          // The question stands: another peer may do, or another token.
+          return { kind: 'ask', parts: [{ text: error.message }, ...parts] };
+        },
+      );
       yield* this.#pursue(route, asked, (peer, atPeer) => peer.start(atPeer, context));
       return;
     }
@@ -149,13 +186,18 @@ class GatewayAgent implements AgentPeer {
     route: (offer: ReturnType<GatewayCard['offer']>) => SkillRoute,
     context: PeerContext,
   ): Promise<SkillRoute> {
-    const { card, directory, settleMs } = this.#options;
-    context.signal.throwIfAborted();
-    const chosen = route(card.offer());
-    if (chosen.kind === 'peer') return chosen;
-    await directory.settled(settleMs);
-    context.signal.throwIfAborted();
-    return route(card.offer());
+    const { permitted, authorize, settleMs } = this.#options;
+    const { principal, signal } = context;
+    signal.throwIfAborted();
+    const card = this.#cardFor(principal);
+    let chosen = route(card.offer());
+    if (chosen.kind !== 'peer') {
+      await permitted(principal).directory.settled(settleMs);
+      signal.throwIfAborted();
+      chosen = route(card.offer());
+    }
+    if (chosen.kind === 'peer') authorize(principal, 'call', chosen.peerId);
+    return chosen;
   }
 
   async *#pursue(

@@ -103,12 +103,6 @@ describe("the gateway's card", () => {
     expect((await made.card()).version).toBe(before);
   });
 
-  test('shows nothing of a peer that is not public', async () => {
-    const { made } = world(listing('secret', { card: agentCard(), public: false, away: 'gone' }));
-    expect(JSON.stringify(await made.card())).not.toContain('secret');
-    expect(made.offer().has('secret')).toBe(false);
-  });
-
   test('names peers that are away and keeps their last known skills', async () => {
     const { made } = world(
       listing('gone', { card: agentCard(), away: 'it does not answer' }),

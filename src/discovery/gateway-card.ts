@@ -1,5 +1,5 @@
 /**
- * The gateway as one A2A agent: a card with the skills of all public peers. Made of what the
+ * The gateway as one A2A agent: a card with the skills of the peers that its reader may know of. Made of what the
  * directory knows, once per change, without a call to anybody, in slices that let others have their
  * turn.
  *
@@ -35,12 +35,15 @@ const aggregateExtensionUri = 'urn:isthmus:ext:aggregate:v1';
 
 /** What the gateway says about itself on its card. */
 export interface GatewayCardOptions {
+  /** The peers that the card's readers may know of. */
   readonly directory: PeerDirectory;
   readonly organization: { readonly name: string; readonly url?: string };
   /** The gateway's origin. */
   readonly publicUrl: string;
   /** Where its own agent is reached. */
   readonly interfaces: readonly AgentInterface[];
+  /** Whether an authenticated caller may be shown more. */
+  readonly extended?: boolean;
 }
 
 /** See the file comment. */
@@ -71,7 +74,7 @@ export class GatewayCard {
     }
   }
 
-  /** What the public peers can be asked for. */
+  /** What the peers can be asked for. */
   offer(): Offer {
     const { revision } = this.#options.directory;
     if (this.#offer?.revision !== revision) {
@@ -89,8 +92,8 @@ export class GatewayCard {
     return this.#made.card;
   }
 
-  #listings(): PeerListing[] {
-    return this.#options.directory.list().filter((listing) => listing.public);
+  #listings(): readonly PeerListing[] {
+    return this.#options.directory.list();
   }
 
   #share(listing: PeerListing): PeerShare {
@@ -125,7 +128,7 @@ export class GatewayCard {
     parts: readonly CardParts[],
     partial: string[],
   ): Omit<AgentCard, 'version'> {
-    const { organization, publicUrl, interfaces } = this.#options;
+    const { organization, publicUrl, interfaces, extended = false } = this.#options;
     const { name, url } = organization;
     const origin = publicUrl.replace(/\/+$/, '');
     const whole = `The whole is on the cards of the peers, ${origin}/a2a/{peer}/.well-known/agent-card.json, and in tools/list at ${origin}/mcp/{peer}.`;
@@ -144,7 +147,7 @@ export class GatewayCard {
       capabilities: {
         streaming: true,
         pushNotifications: false,
-        extendedAgentCard: false,
+        extendedAgentCard: extended,
         extensions: [...extensionsOf(parts), aggregate],
       },
       defaultInputModes: union(

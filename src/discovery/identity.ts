@@ -6,12 +6,16 @@ import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { legacyRevisions, modernRevision } from '../model/mcp.ts';
 import { factsOf } from './listing.ts';
-import type { PeerListing } from './listing.ts';
-import { publishedIcons, publishedUrl, publishedVersion, shortLine } from './published-text.ts';
+import type { Described, PeerListing } from './listing.ts';
+import { contentVersion, publishedIcons, publishedUrl, shortLine } from './published-text.ts';
 import type { PublishedIcon } from './published-text.ts';
 
 /** How callers of the MCP endpoints prove who they are. */
-export type McpAuth = { type: 'none' } | { type: 'oauth2'; token_url: string };
+export type McpAuth =
+  | { type: 'none' }
+  | { type: 'oauth2'; token_url: string }
+  /** Its metadata says where tokens are to be had. */
+  | { type: 'oauth2'; issuer: string };
 
 /** The gateway as its documents name it. */
 export interface Place {
@@ -41,6 +45,7 @@ export interface ServerIdentity {
   name: string;
   title: string;
   description: string;
+  /** Changes when, and only when, the Server Card says something else: `1.2.0+0f3a9c1b2d4e5f60`. */
   version: string;
   websiteUrl?: string;
   icons?: PublishedIcon[];
@@ -51,20 +56,20 @@ const ownName = 'isthmus.gateway';
 
 const mostCharacters = 100;
 
-/** A peer, as its MCP endpoint calls itself. */
-export function identityOfPeer(listing: PeerListing, place: Place): ServerIdentity {
-  const facts = factsOf(listing);
-  const icons = iconsOf(listing);
+/** A peer, as its MCP endpoint calls itself. Make it once: its version is a hash. */
+export function identityOfPeer(peer: Described, place: Place): ServerIdentity {
+  const facts = factsOf(peer);
+  const icons = iconsOf(peer);
   const websiteUrl = publishedUrl(facts.documentationUrl);
-  const title = shortLine(facts.title, mostCharacters) || listing.id;
-  return {
-    name: serverName(place, listing.id),
+  const title = shortLine(facts.title, mostCharacters) || peer.id;
+  const said = {
+    name: serverName(place, peer.id),
     title,
     description: shortLine(facts.description, mostCharacters) || title,
-    version: publishedVersion(facts.version),
     ...(websiteUrl !== undefined && { websiteUrl }),
     ...(icons.length > 0 && { icons }),
   };
+  return versioned(said, facts.version, endpointsOf(place, peer.id));
 }
 
 /** The endpoint over all peers. */
@@ -72,19 +77,46 @@ export function identityOfGateway(place: Place): ServerIdentity {
   const { organization } = place;
   const websiteUrl = publishedUrl(organization.url);
   const title = shortLine(organization.name, mostCharacters) || 'Isthmus';
-  return {
+  const said = {
     name: serverName(place, ownName),
     title,
     description: shortLine(
       `The agents and tools of ${title}, on one MCP endpoint.`,
       mostCharacters,
     ),
-    version: publishedVersion(place.version ?? '1.0.0'),
     ...(websiteUrl !== undefined && { websiteUrl }),
   };
+  return versioned(said, place.version ?? '1.0.0', endpointsOf(place));
 }
 
-function iconsOf({ card, catalogue }: PeerListing): PublishedIcon[] {
+/** The Server Card schema that our cards follow. */
+export const serverCardSchema =
+  'https://static.modelcontextprotocol.io/schemas/v1/server-card.schema.json';
+
+/** One way to connect. */
+export interface Remote {
+  type: 'streamable-http';
+  url: string;
+  supportedProtocolVersions: string[];
+}
+
+/** How to connect to an endpoint, as its Server Card says it. */
+export function remotesOf({ mcp }: Pick<Endpoints, 'mcp'>): Remote[] {
+  return [{ type: 'streamable-http', url: mcp, supportedProtocolVersions: [...protocolVersions] }];
+}
+
+/** The identity with a version of the whole card; whether the peer is away just now is not part of it. */
+function versioned(
+  said: Omit<ServerIdentity, 'version'>,
+  own: string,
+  endpoints: Endpoints,
+): ServerIdentity {
+  const { name, title, description, ...links } = said;
+  const card = { $schema: serverCardSchema, ...said, remotes: remotesOf(endpoints) };
+  return { name, title, description, version: contentVersion(own, card), ...links };
+}
+
+function iconsOf({ card, catalogue }: Described): PublishedIcon[] {
   if (catalogue !== undefined) return publishedIcons(catalogue.serverInfo['icons']);
   return card?.iconUrl === undefined ? [] : publishedIcons([{ src: card.iconUrl }]);
 }

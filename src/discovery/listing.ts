@@ -56,9 +56,11 @@ export interface ListingFacts {
   readonly abilities: readonly Ability[];
 }
 
+/** The part of a listing that the peer itself wrote. */
+export type Described = Pick<PeerListing, 'id' | 'card' | 'catalogue'>;
+
 /** What a peer says about itself, whichever protocol it speaks. */
-export function factsOf(listing: PeerListing): ListingFacts {
-  const { card, catalogue, id } = listing;
+export function factsOf({ card, catalogue, id }: Described): ListingFacts {
   if (card !== undefined) return factsOfCard(card, id);
   if (catalogue !== undefined) return factsOfCatalogue(catalogue, id);
   return {

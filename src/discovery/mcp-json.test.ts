@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { files, maps, travel, unseen } from '../../test/support/listings.ts';
+import { files, maps, travel, unseen, versions } from '../../test/support/listings.ts';
 import type { PeerListing } from './listing.ts';
 import { mcpJsonOf } from './mcp-json.ts';
 
@@ -8,7 +8,7 @@ const place = {
   organization: { id: 'example', name: 'Example Org' },
 };
 
-const versions = ['2026-07-28', '2025-11-25', '2025-06-18'];
+const revisions = ['2026-07-28', '2025-11-25', '2025-06-18'];
 
 /** The gateway's own tools: that they are there is the matter here, not their words. */
 const ownTools = ['find_tools', 'call_tool', 'get_task', 'answer_task', 'cancel_task'].map(
@@ -21,10 +21,10 @@ describe('mcp.json', () => {
       name: 'org.example.gw/isthmus.gateway',
       title: 'Example Org',
       description: 'The agents and tools of Example Org, on one MCP endpoint.',
-      version: '1.0.0',
+      version: '1.0.0+b8d28a99a059679c',
       mcp_endpoint: 'https://gw.example.org/mcp',
       server_card: 'https://gw.example.org/mcp/server-card',
-      protocol_versions: versions,
+      protocol_versions: revisions,
       auth: { type: 'none' },
       tools: [
         { name: 'files__read', description: 'Reads one' },
@@ -41,20 +41,20 @@ describe('mcp.json', () => {
           name: 'org.example.gw/files',
           title: 'Files',
           description: 'Reads and writes files.',
-          version: '1.4.2',
+          version: versions.files,
           mcp_endpoint: 'https://gw.example.org/mcp/files',
           server_card: 'https://gw.example.org/mcp/files/server-card',
-          protocol_versions: versions,
+          protocol_versions: revisions,
         },
         {
           name: 'org.example.gw/travel',
           title: 'Travel agent',
           description:
             'Books trains and hotels in all of Europe, compares their prices and tells you what is left to be…',
-          version: '2.1.0',
+          version: versions.travel,
           mcp_endpoint: 'https://gw.example.org/mcp/travel',
           server_card: 'https://gw.example.org/mcp/travel/server-card',
-          protocol_versions: versions,
+          protocol_versions: revisions,
         },
       ],
     });

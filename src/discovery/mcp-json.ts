@@ -77,8 +77,12 @@ export interface McpJsonParts {
 }
 
 /** The endpoint of one peer. */
-export function endpointOfPeer(listing: PeerListing, place: Place): PeerEndpoint {
-  const { name, title, description, version } = identityOfPeer(listing, place);
+export function endpointOfPeer(
+  listing: PeerListing,
+  place: Place,
+  identity = identityOfPeer(listing, place),
+): PeerEndpoint {
+  const { name, title, description, version } = identity;
   return {
     name,
     title,

@@ -3,11 +3,18 @@
  * definition as its pin and policy allow. Whatever is made of what is shown is made once per change,
  * because the same is always the same object.
  */
+import { LRUCache } from 'lru-cache';
 import type { AgentCard } from '../model/a2a.ts';
-import type { DefinitionPin, DefinitionPolicy, PeerDefinitions } from '../ports/definitions.ts';
+import { ownerKey, type OwnerKey, type Principal } from '../model/principal.ts';
+import type {
+  DefinitionKind,
+  DefinitionPin,
+  DefinitionPolicy,
+  PeerDefinitions,
+} from '../ports/definitions.ts';
 import type { Catalogue } from '../ports/peer.ts';
 import { DefinitionJudge, type JudgeParts } from './definition-judge.ts';
-import { legibleName } from './definitions.ts';
+import { extendedSelfName, legibleName } from './definitions.ts';
 import { ShownCard } from './shown-card.ts';
 import { ShownCatalogue } from './shown-catalogue.ts';
 
@@ -16,10 +23,22 @@ interface Made<T> {
   readonly shown: T;
 }
 
+/** How a peer is viewed. */
+export interface PeerViewParts extends Omit<JudgeParts, 'isPrivate'> {
+  /** Whether the peer knows the callers. */
+  readonly perCaller?: boolean;
+}
+
+/** Callers with a view of their own. */
+const maxCallers = 500;
+
 /** See the file comment. */
 export class PeerView implements PeerDefinitions {
   #observed = false;
-  readonly #parts: JudgeParts;
+  readonly #parts: PeerViewParts;
+  /** Where the peer knows the callers: what each of them is offered. */
+  readonly #callers = new LRUCache<OwnerKey, PeerView>({ max: maxCallers });
+  readonly #caller: OwnerKey | undefined;
   readonly #judge: DefinitionJudge;
   readonly #catalogue: ShownCatalogue;
   readonly #card: ShownCard;
@@ -31,13 +50,29 @@ export class PeerView implements PeerDefinitions {
   readonly #cards = new WeakMap<AgentCard, Made<{ card: AgentCard; isWhole: boolean }>>();
   readonly #listeners = new Set<() => void>();
 
-  constructor(parts: JudgeParts) {
+  constructor(parts: PeerViewParts, caller?: OwnerKey) {
     this.#parts = parts;
+    this.#caller = caller;
     this.#policy = parts.policy();
-    this.#judge = new DefinitionJudge(parts);
+    const { perCaller = false } = parts;
+    const isPrivate = (kind: DefinitionKind, name: string): boolean =>
+      perCaller && (caller !== undefined || isExtended(kind, name));
+    this.#judge = new DefinitionJudge({ ...parts, isPrivate });
     this.#catalogue = new ShownCatalogue(this.#judge);
     this.#card = new ShownCard(this.#judge, { isExtended: false });
     this.#extendedCard = new ShownCard(this.#judge, { isExtended: true });
+  }
+
+  of(principal: Principal): PeerView {
+    if (this.#parts.perCaller !== true || this.#caller !== undefined) return this;
+    const owner = ownerKey(principal);
+    let view = this.#callers.get(owner);
+    if (view === undefined) {
+      view = new PeerView(this.#parts, owner);
+      if (this.#judge.retired) view.retire();
+      this.#callers.set(owner, view);
+    }
+    return view;
   }
 
   get observed(): boolean {
@@ -46,6 +81,7 @@ export class PeerView implements PeerDefinitions {
 
   /** A decision was taken: what was made before is judged anew. */
   touch(pin: DefinitionPin): void {
+    for (const view of this.#callers.values()) view.touch(pin);
     this.#revision += 1;
     if (this.#judge.decided(pin)) {
       if (pin.kind === 'skill') this.#card.extent = 'some';
@@ -59,6 +95,7 @@ export class PeerView implements PeerDefinitions {
    * and nothing is learnt from it.
    */
   retire(): void {
+    for (const view of this.#callers.values()) view.retire();
     this.#judge.retired = true;
     this.#revision += 1;
   }
@@ -124,4 +161,9 @@ export class PeerView implements PeerDefinitions {
     known.set(raw, { revision: this.#revision, shown });
     return shown;
   }
+}
+
+/** What an agent shows to those alone that it knows. */
+function isExtended(kind: DefinitionKind, name: string): boolean {
+  return kind === 'extended-skill' || (kind === 'server' && name === extendedSelfName);
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { publishedIcons, publishedUrl, publishedVersion, shortLine } from './published-text.ts';
+import { contentVersion, publishedIcons, publishedUrl, shortLine } from './published-text.ts';
 
 describe('a short line', () => {
   it.each([
@@ -70,8 +70,29 @@ describe('a published URL', () => {
 });
 
 describe('a published version', () => {
-  it.each(['1.2.3', '1.0.0-alpha.x', '2.0.0+build', 'v1', '2026-11-01', '0'])('is %s', (own) => {
-    expect(publishedVersion(own)).toBe(own);
+  const content = { title: 'Files' };
+
+  it.each([
+    ['1.2.3', '1.2.3+8689e87d93f39293'],
+    ['1.0.0-alpha.x', '1.0.0-alpha.x+8689e87d93f39293'],
+    ['2.0.0+build', '2.0.0+build.8689e87d93f39293'],
+    ['v1', 'v1+8689e87d93f39293'],
+    ['2026-11-01', '2026-11-01+8689e87d93f39293'],
+    ['0', '0+8689e87d93f39293'],
+  ])('is the release %s and a hash of the content', (own, version) => {
+    expect(contentVersion(own, content)).toBe(version);
+  });
+
+  it('is another for another content, and the same for the same', () => {
+    expect(contentVersion('1.2.3', { title: 'Files!' })).toBe('1.2.3+626608c582179308');
+    expect(contentVersion('1.2.3', { title: 'Files' })).toBe(contentVersion('1.2.3', content));
+  });
+
+  it('fits into 255 characters', () => {
+    const longest = `1.0.0-${'a'.repeat(232)}`;
+    expect(contentVersion(longest, content)).toBe(`${longest}+8689e87d93f39293`);
+    expect(contentVersion(longest, content)).toHaveLength(255);
+    expect(contentVersion(`${longest}a`, content)).toBe('0.0.0+8689e87d93f39293');
   });
 
   it.each([
@@ -89,8 +110,8 @@ describe('a published version', () => {
     '1 - 2',
     '1 || 2',
     '9'.repeat(300),
-  ])('is 0.0.0 for %s, which names no one release', (own) => {
-    expect(publishedVersion(own)).toBe('0.0.0');
+  ])('is 0.0.0 and the hash for %s, which names no one release', (own) => {
+    expect(contentVersion(own, content)).toBe('0.0.0+8689e87d93f39293');
   });
 });
 

@@ -2,6 +2,7 @@
  * What peers wrote about themselves, fit for a document that anybody may read: short, on one line,
  * without invisible characters, and without links into a network that the reader cannot see.
  */
+import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { isHttpUrl } from '../translate/http-url.ts';
@@ -34,10 +35,26 @@ function isPublicHost(hostname: string): boolean {
   return host.includes('.') && !privateDomains.test(host);
 }
 
-/** A version that names one release. Ranges, `latest` and what is too long become `0.0.0`. */
-export function publishedVersion(version: string): string {
+/**
+ * A version of its own for each content, after the release that the peer names. Ranges, `latest` and
+ * what is too long become `0.0.0`. Build metadata, because the release stays the peer's to name.
+ * Spec: Semantic Versioning 2.0.0 §10
+ */
+export function contentVersion(release: string, content: object): string {
+  const named = publishedRelease(release);
+  const digest = createHash('sha256').update(JSON.stringify(content)).digest('hex');
+  return `${named}${named.includes('+') ? '.' : '+'}${digest.slice(0, digestCharacters)}`;
+}
+
+const digestCharacters = 16;
+
+/** What leaves room for the rest. Spec: MCP Server Card, `version` (at most 255 characters) */
+const longestRelease = 255 - 1 - digestCharacters;
+
+function publishedRelease(version: string): string {
   const text = plainText(version).trim();
-  return text === '' || text.length > 255 || isRange(text) ? '0.0.0' : text.toWellFormed();
+  const isUnfit = text === '' || text.length > longestRelease || isRange(text);
+  return isUnfit ? '0.0.0' : text.toWellFormed();
 }
 
 /** Spec: MCP Registry server.json, `version` ("Version ranges are rejected") */

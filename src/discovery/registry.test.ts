@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { files, innerTexts, listings, maps, travel } from '../../test/support/listings.ts';
+import {
+  files,
+  innerTexts,
+  listings,
+  maps,
+  travel,
+  versions,
+} from '../../test/support/listings.ts';
 import type { PeerListing } from './listing.ts';
 import { cursorAfter, nameInCursor } from './registry-query.ts';
 import { Registry, serverResponseOf } from './registry.ts';
@@ -46,7 +53,7 @@ describe('an entry of the registry', () => {
         name: 'org.example.gw/files',
         title: 'Files',
         description: 'Reads and writes files.',
-        version: '1.4.2',
+        version: versions.files,
         icons: [
           { src: 'https://cdn.example.com/files.png', mimeType: 'image/png', sizes: ['48x48'] },
         ],
@@ -136,14 +143,16 @@ describe('the list', () => {
     ['search=secret', []],
     ['search=', ['files', 'maps', 'travel', 'unseen']],
     ['version=latest', ['files', 'maps', 'travel', 'unseen']],
-    ['version=1.4.2', ['files']],
+    ['version=1.4.2%2B8d7a265dcf8bb3b9', ['files']],
+    ['version=1.4.2+8d7a265dcf8bb3b9', ['files']],
+    ['version=1.4.2', []],
     ['version=7', []],
     ['updated_since=2026-11-01T13:00:00Z', ['maps', 'travel']],
     ['updated_since=2026-11-01T14:00:00%2B01:00', ['maps', 'travel']],
     ['updated_since=2026-11-01T14:00:00+01:00', ['maps', 'travel']],
     ['updated_since=2026-11-01T13:00:00.001Z', []],
     ['updated_since=2026-11-01t12:00:00.000z', ['files', 'maps', 'travel', 'unseen']],
-    ['search=a&updated_since=2026-11-01T13:00:00Z&version=2.1.0', ['travel']],
+    ['search=a&updated_since=2026-11-01T13:00:00Z&version=2.1.0%2B24f4ea4be7a75551', ['travel']],
     ['include_deleted=true', ['files', 'maps', 'travel', 'unseen']],
     ['unknown=1', ['files', 'maps', 'travel', 'unseen']],
   ])('filtered by %s', (query, expected) => {
@@ -191,7 +200,8 @@ describe('one server', () => {
     const response = serverResponseOf(travel, place);
     expect(ask(own)).toEqual({ servers: [response], metadata: { count: 1 } });
     expect(ask(`${own}/latest`)).toEqual(response);
-    expect(ask(`${own}/2.1.0`)).toEqual(response);
+    expect(ask(`${own}/2.1.0+24f4ea4be7a75551`)).toEqual(response);
+    expect(ask(`${own}/2.1.0%2B24f4ea4be7a75551`)).toEqual(response);
   });
 
   it('is found where a proxy has decoded its name', () => {
@@ -203,13 +213,14 @@ describe('one server', () => {
   it('is found by a version that has to be encoded', () => {
     const card = { ...travel.card!, version: '1.0.0+build/7' };
     const built = new Registry([{ ...travel, card }], place);
-    expect(ask(`${own}/1.0.0%2Bbuild%2F7`, '', built)).toMatchObject({
-      server: { version: '1.0.0+build/7' },
+    expect(ask(`${own}/1.0.0%2Bbuild%2F7.24f4ea4be7a75551`, '', built)).toMatchObject({
+      server: { version: '1.0.0+build/7.24f4ea4be7a75551' },
     });
   });
 
   it.each([
     [`${own}/9.9.9`, 'Server version not found'],
+    [`${own}/2.1.0`, 'Server version not found'],
     ['/v0.1/servers/org.example.gw%2Fsecret-peer/versions', 'Server not found'],
     ['/v0.1/servers/org.example.gw%2Fsecret-peer/versions/latest', 'Server not found'],
     ['/v0.1/servers/org.example.gw%2Ftravel', 'Server not found'],

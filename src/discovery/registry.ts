@@ -49,13 +49,17 @@ export interface RegistryEntry {
 export const registryPath = '/v0.1/servers';
 
 /** The entry of a peer. */
-export function serverResponseOf(listing: PeerListing, place: Place): ServerResponse {
+export function serverResponseOf(
+  listing: PeerListing,
+  place: Place,
+  identity = identityOfPeer(listing, place),
+): ServerResponse {
   const { id, addedAt, changedAt } = listing;
   const added = new Date(addedAt).toISOString();
   return {
     server: {
       $schema: 'https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json',
-      ...identityOfPeer(listing, place),
+      ...identity,
       remotes: [{ type: 'streamable-http', url: endpointsOf(place, id).mcp }],
     },
     _meta: {
@@ -130,7 +134,7 @@ export class Registry {
       if (after !== undefined && entry.name <= after) continue;
       if (search !== undefined && !entry.words.includes(search)) continue;
       if (since !== undefined && entry.changedAt < since) continue;
-      if (version !== undefined && version !== 'latest' && entry.version !== version) continue;
+      if (version !== undefined && !isVersion(entry, version)) continue;
       found.push(entry);
       // One more than the page holds tells whether there is another.
       if (found.length > limit) break;
@@ -141,12 +145,22 @@ export class Registry {
   }
 }
 
+/** Whether `version` of a query names the entry's. A `+` that was not encoded arrives as a space. */
+function isVersion(entry: RegistryEntry, version: string): boolean {
+  if (version === 'latest' || version === entry.version) return true;
+  return version.replaceAll('+', ' ') === entry.version.replaceAll('+', ' ');
+}
+
 /** A version is a peer's own text: only what cannot be a path or another file becomes a name. */
 const fileName = /^(?!index\.json$)[A-Za-z0-9][A-Za-z0-9._+-]{0,100}$/;
 
 /** Builds the entry of one peer. */
-export function entryOf(listing: PeerListing, place: Place): RegistryEntry {
-  const response = serverResponseOf(listing, place);
+export function entryOf(
+  listing: PeerListing,
+  place: Place,
+  identity = identityOfPeer(listing, place),
+): RegistryEntry {
+  const response = serverResponseOf(listing, place, identity);
   const { name, title, version } = response.server;
   return {
     name,

@@ -2,7 +2,15 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { files, innerTexts, maps, secret, travel, unseen } from '../../test/support/listings.ts';
+import {
+  files,
+  innerTexts,
+  maps,
+  secret,
+  travel,
+  unseen,
+  versions,
+} from '../../test/support/listings.ts';
 import { identityOfGateway, publisherOf } from './identity.ts';
 import type { Place } from './identity.ts';
 import type { PeerListing } from './listing.ts';
@@ -89,7 +97,7 @@ describe('the Server Card of an agent', () => {
       title: 'Travel agent',
       description:
         'Books trains and hotels in all of Europe, compares their prices and tells you what is left to be…',
-      version: '2.1.0',
+      version: versions.travel,
       websiteUrl: 'https://docs.trips.example.com/agent',
       icons: [{ src: 'https://cdn.example.com/travel.png' }],
       remotes: [
@@ -110,7 +118,7 @@ describe('the Server Card of an MCP server', () => {
       name: 'org.example.gw/files',
       title: 'Files',
       description: 'Reads and writes files.',
-      version: '1.4.2',
+      version: versions.files,
       icons: [
         { src: 'https://cdn.example.com/files.png', mimeType: 'image/png', sizes: ['48x48'] },
       ],
@@ -127,7 +135,7 @@ describe('the Server Card of an MCP server', () => {
   it('is marked while the server is away, and says what was known before', () => {
     expect(serverCardOfPeer(maps, place)).toMatchObject({
       name: 'org.example.gw/maps',
-      version: '0.9.0',
+      version: versions.maps,
       _meta: { 'dev.isthmus/unavailable': true },
     });
   });
@@ -192,6 +200,55 @@ describe('every Server Card', () => {
   });
 });
 
+describe('the version of a Server Card', () => {
+  const catalogue = files.catalogue!;
+  const info = catalogue.serverInfo;
+  const versionOf = (change: Partial<PeerListing>, at = place): string =>
+    serverCardOfPeer({ ...files, ...change }, at).version;
+
+  it.each([
+    ['title', { title: 'Other files' }],
+    ['description', { description: 'Reads files.' }],
+    ['website', { websiteUrl: 'https://files.example.com/' }],
+    ['icon', { icons: [{ src: 'https://cdn.example.com/other.png' }] }],
+    ['release', { version: '1.4.3' }],
+  ])(
+    'is another with another %s, and the one from before when that comes back',
+    (_what, change) => {
+      const changed = { ...catalogue, serverInfo: { ...info, ...change } };
+      expect(versionOf({ catalogue: changed })).not.toBe(versions.files);
+      const restored = { ...changed, serverInfo: { ...info } };
+      expect(versionOf({ catalogue: restored })).toBe(versions.files);
+    },
+  );
+
+  it('is another at another address', () => {
+    expect(versionOf({}, { ...place, publicUrl: 'https://gw.example.org:8443' })).not.toBe(
+      versions.files,
+    );
+  });
+
+  it.each<[string, Partial<PeerListing>]>([
+    ['other tools', { catalogue: { ...catalogue, tools: [] } }],
+    ['other instructions', { catalogue: { ...catalogue, instructions: 'Read before you write.' } }],
+    [
+      'a link that is not shown',
+      { catalogue: { ...catalogue, serverInfo: { ...info, websiteUrl: 'http://10.1.2.4/' } } },
+    ],
+    ['a server that is away', { away: 'connect ECONNREFUSED' }],
+    ['another time', { changedAt: 7 }],
+  ])('is the same with %s', (_what, change) => {
+    expect(versionOf(change)).toBe(versions.files);
+  });
+
+  it('is that of the gateway and of what it says of itself', () => {
+    const organization = { id: 'example', name: 'Another Org', url: 'https://example.org' };
+    expect(serverCardOfGateway({ ...place, organization }).version).toMatch(
+      /^3\.1\.4\+(?!abbbb6d6a9bb503d)[0-9a-f]{16}$/,
+    );
+  });
+});
+
 describe('the Server Card of the gateway', () => {
   it('is the endpoint over all peers, under a name that no peer can have', () => {
     const card = serverCardOfGateway(place);
@@ -201,7 +258,7 @@ describe('the Server Card of the gateway', () => {
       name: 'org.example.gw/isthmus.gateway',
       title: 'Example Org',
       description: 'The agents and tools of Example Org, on one MCP endpoint.',
-      version: '3.1.4',
+      version: '3.1.4+abbbb6d6a9bb503d',
       websiteUrl: 'https://example.org',
       remotes: [
         {

@@ -9,21 +9,15 @@ import {
   identityOfGateway,
   identityOfPeer,
   isUnavailable,
-  protocolVersions,
+  remotesOf,
+  serverCardSchema,
   unavailableMark,
 } from './identity.ts';
-import type { Place, ServerIdentity } from './identity.ts';
+import type { Endpoints, Place, Remote, ServerIdentity } from './identity.ts';
 import type { PeerListing } from './listing.ts';
 
 /** The media type of a card. Spec: MCP Server Cards, discovery, "MCP Server Cards" */
 export const serverCardType = 'application/mcp-server-card+json';
-
-/** One way to connect. */
-export interface Remote {
-  type: 'streamable-http';
-  url: string;
-  supportedProtocolVersions: string[];
-}
 
 /** A card. */
 export interface ServerCard extends ServerIdentity {
@@ -33,20 +27,20 @@ export interface ServerCard extends ServerIdentity {
 }
 
 /** The card of a peer, at `/mcp/{peer}/server-card`. */
-export function serverCardOfPeer(listing: PeerListing, place: Place): ServerCard {
-  const card = cardWith(identityOfPeer(listing, place), endpointsOf(place, listing.id).mcp);
+export function serverCardOfPeer(
+  listing: PeerListing,
+  place: Place,
+  identity = identityOfPeer(listing, place),
+): ServerCard {
+  const card = cardWith(identity, endpointsOf(place, listing.id));
   return isUnavailable(listing) ? { ...card, _meta: unavailableMark } : card;
 }
 
 /** The card of the endpoint over all peers, at `/mcp/server-card`. */
 export function serverCardOfGateway(place: Place): ServerCard {
-  return cardWith(identityOfGateway(place), endpointsOf(place).mcp);
+  return cardWith(identityOfGateway(place), endpointsOf(place));
 }
 
-function cardWith(identity: ServerIdentity, url: string): ServerCard {
-  return {
-    $schema: 'https://static.modelcontextprotocol.io/schemas/v1/server-card.schema.json',
-    ...identity,
-    remotes: [{ type: 'streamable-http', url, supportedProtocolVersions: [...protocolVersions] }],
-  };
+function cardWith(identity: ServerIdentity, endpoints: Endpoints): ServerCard {
+  return { $schema: serverCardSchema, ...identity, remotes: remotesOf(endpoints) };
 }

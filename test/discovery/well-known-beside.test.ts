@@ -116,3 +116,24 @@ it('a peer that was discovered is in the files while its site is away', async ()
   expect(child.output()).toContain('agent-card.json is not written');
   expect(documentsIn(out).get('.well-known/mcp.json')).toContain('/mcp/found');
 }, 60_000);
+
+it('where tokens come from is in the files, as it is served', async () => {
+  const agent = opened(await startA2aAgent());
+  const issuer = 'https://idp.example.org';
+  const gateway = opened(
+    await startGatewayProcess({
+      peers: [{ id: 'bot', a2a: agent.cardUrl }],
+      auth: { issuers: [{ issuer, organization: 'local' }] },
+    }),
+  );
+  await until('it is described', 10_000, async () => {
+    const { text } = await fetchDocument(`${gateway.url}/.well-known/agent-card.json`);
+    return text.includes('"bot/echo"') ? true : undefined;
+  });
+  const files = await written(gateway);
+  for (const path of ['mcp/bot', 'a2a/bot', 'mcp/index.json', 'a2a/index.json']) {
+    expect(files.get(`.well-known/oauth-protected-resource/${path}`)).toContain(issuer);
+  }
+  expect(files.get('a2a/bot/.well-known/agent-card.json')).toContain(issuer);
+  await expectServed(gateway, files);
+}, 60_000);

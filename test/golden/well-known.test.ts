@@ -38,10 +38,10 @@ it('every document of both protocols is among the files', () => {
     'mcp/server-card',
     'mcp/travel/server-card',
     'v0.1/servers/index.json',
-    'v0.1/servers/ip4-127-0-0-1/notes/versions/1.0.0',
+    'v0.1/servers/ip4-127-0-0-1/notes/versions/1.0.0+5dae658f2b62f71b',
     'v0.1/servers/ip4-127-0-0-1/notes/versions/index.json',
     'v0.1/servers/ip4-127-0-0-1/notes/versions/latest',
-    'v0.1/servers/ip4-127-0-0-1/travel/versions/1.0.0',
+    'v0.1/servers/ip4-127-0-0-1/travel/versions/1.0.0+5008df3c2096c255',
     'v0.1/servers/ip4-127-0-0-1/travel/versions/index.json',
     'v0.1/servers/ip4-127-0-0-1/travel/versions/latest',
   ]);

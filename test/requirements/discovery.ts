@@ -41,7 +41,7 @@ export const discoveryRequirements = [
     id: 'CARD-runtime-01',
     spec: 'MCP Server Card consistency-with-runtime-behavior',
     url: 'https://github.com/modelcontextprotocol/experimental-ext-server-card/blob/main/docs/discovery.md#consistency-with-runtime-behavior',
-    text: 'Version and protocol versions on a card are those that a client sees once it is connected.',
+    text: 'Name, title, version and protocol versions on a card are those that a client sees once it is connected.',
     role: 'server',
   },
   {
