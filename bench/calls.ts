@@ -34,6 +34,12 @@ export const a2aTextCall: CallMaker = (n) => {
   };
 };
 
+/** The same call, from a caller who shows a token. */
+export function withToken(make: CallMaker, token: string): CallMaker {
+  const headers = { ...make(0).headers, authorization: `Bearer ${token}` };
+  return (n) => ({ ...make(n), headers });
+}
+
 const MCP_HEADERS = mcpCallHeaders(ECHO);
 const A2A_HEADERS = a2aHeaders();
 

@@ -24,13 +24,16 @@ function throughput(row: MeasuredRow): Comparison[] {
   const gateway = laneOf(row, 'gateway');
   const floor = laneOf(row, 'floor');
   const obvious = laneOf(row, 'obvious');
+  const open = laneOf(row, 'gateway-open');
   const proxy = fastest(row.lanes.filter(({ contestant }) => contestant === 'mcp-proxy'));
   return [
     rateRatio(row, gateway, floor, 0.6),
     rateRatio(row, gateway, obvious, 2),
     rateRatio(row, gateway, proxy, 3),
+    rateRatio(row, gateway, open, 0.95),
     rateRatio(row, obvious, floor),
     cpuRatio(row, gateway, floor ?? proxy),
+    cpuRatio(row, gateway, open),
   ].filter((found) => found !== undefined);
 }
 

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { gatewayExists, startGateway } from './gateway.ts';
-import type { GatewayPeers } from './gateway.ts';
+import type { GatewayAuth, GatewayPeers } from './gateway.ts';
+import type { Issuer } from './issuer.ts';
 import { freePorts } from './processes.ts';
 import type { Processes, Running } from './processes.ts';
 import type { Reporter } from './reporter.ts';
@@ -16,7 +17,10 @@ export interface Field extends GatewayPeers {
   obviousTool?: Running;
   proxyHttp?: Running;
   proxyStdio?: Running;
+  /** Asks for tokens of the issuer. */
   gateway?: Running;
+  /** Lets everybody in. */
+  gatewayOpen?: Running;
 }
 
 const CONTESTANT = fileURLToPath(new URL('./contestant.ts', import.meta.url));
@@ -28,10 +32,10 @@ const STDIO_SERVER = fileURLToPath(new URL('./peers/mcp-stdio.ts', import.meta.u
  */
 export async function startField(
   processes: Processes,
-  only: ReadonlySet<Contestant>,
+  { only, issuer }: { only: ReadonlySet<Contestant>; issuer: Issuer },
   { progress, problem }: Reporter,
 ): Promise<Field> {
-  const ports = await freePorts(12);
+  const ports = await freePorts(13);
   const run = (kind: string, name: string, upstream = ''): Promise<Running> => {
     const port = ports.pop() ?? 0;
     return processes.start({ name, args: [CONTESTANT, kind, upstream, String(port)], port });
@@ -69,9 +73,13 @@ export async function startField(
     field.proxyHttp = await attempt(() => run('mcp-proxy', 'mcp-proxy-http', tools));
     field.proxyStdio = await attempt(() => startProxyCommand(processes, ports.pop() ?? 0));
   }
-  if (only.has('gateway')) {
-    if (!gatewayExists()) progress('there is no src/cli.ts: running without the gateway');
-    else field.gateway = await attempt(() => startGateway(processes, ports.pop() ?? 0, field));
+  if (!gatewayExists()) progress('there is no src/cli.ts: running without the gateway');
+  else {
+    const gateway = (auth: GatewayAuth): Promise<Running | undefined> =>
+      attempt(() => startGateway(processes, ports.pop() ?? 0, { peers: field, auth }));
+    const guarded = { mode: 'oauth', issuer: issuer.issuer } as const;
+    if (only.has('gateway')) field.gateway = await gateway(guarded);
+    if (only.has('gateway-open')) field.gatewayOpen = await gateway({ mode: 'open' });
   }
   return field;
 }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Processes, Running } from './processes.ts';
@@ -13,6 +13,9 @@ export interface GatewayPeers {
   echoServer: Running;
 }
 
+/** Who may call it: whoever shows a token of this issuer, or everybody. */
+export type GatewayAuth = { mode: 'oauth'; issuer: string } | { mode: 'open' };
+
 /** Whether there is a gateway to start in this checkout. */
 export function gatewayExists(): boolean {
   return existsSync(CLI);
@@ -20,24 +23,31 @@ export function gatewayExists(): boolean {
 
 /**
  * Starts the gateway as an operator would, `isthmus serve --config FILE`, with a durable SQLite
- * store in the run's temporary directory and without authentication.
+ * store in the run's temporary directory.
  */
 export async function startGateway(
   processes: Processes,
   port: number,
-  peers: GatewayPeers,
+  { peers, auth }: { peers: GatewayPeers; auth: GatewayAuth },
 ): Promise<Running> {
-  const file = join(processes.directory, 'gateway.json');
-  await writeFile(file, JSON.stringify(gatewayConfig(processes.directory, port, peers), null, 2));
+  const name = `gateway-${auth.mode}`;
+  const directory = join(processes.directory, name);
+  await mkdir(directory);
+  const file = join(directory, 'gateway.json');
+  await writeFile(file, JSON.stringify(gatewayConfig(directory, port, { peers, auth }), null, 2));
   return processes.start({
-    name: 'gateway',
+    name,
     args: [CLI, 'serve', '--config', file],
     port,
     readyPath: '/readyz',
   });
 }
 
-function gatewayConfig(directory: string, port: number, peers: GatewayPeers): unknown {
+function gatewayConfig(
+  directory: string,
+  port: number,
+  { peers, auth }: { peers: GatewayPeers; auth: GatewayAuth },
+): unknown {
   const publicUrl = `http://127.0.0.1:${port}`;
   const card = (agent: Running): string => `${agent.origin}/.well-known/agent-card.json`;
   return {
@@ -48,7 +58,9 @@ function gatewayConfig(directory: string, port: number, peers: GatewayPeers): un
     },
     store: { url: `sqlite:${join(directory, 'gateway.db')}` },
     keys: { dir: join(directory, 'keys') },
-    auth: { mode: 'open' },
+    auth: authConfig(auth),
+    // The load comes from one caller: its requests are counted, and never too many.
+    limits: auth.mode === 'open' ? {} : { perPrincipalRps: 1_000_000 },
     peers: [
       { id: 'message-agent', a2a: { card: card(peers.messageAgent) } },
       { id: 'task-agent', a2a: { card: card(peers.taskAgent) } },
@@ -56,4 +68,9 @@ function gatewayConfig(directory: string, port: number, peers: GatewayPeers): un
     ],
     egress: { allow: [], allowLoopback: true },
   };
+}
+
+function authConfig(auth: GatewayAuth): unknown {
+  if (auth.mode === 'open') return auth;
+  return { mode: auth.mode, issuers: [{ issuer: auth.issuer, organization: 'bench' }] };
 }

@@ -1,5 +1,6 @@
 import { compare } from './compare.ts';
 import { startField } from './field.ts';
+import { startBenchIssuer } from './issuer.ts';
 import { measure } from './measure.ts';
 import { HELP, readOptions } from './options.ts';
 import type { Options } from './options.ts';
@@ -35,9 +36,11 @@ async function bench(wanted: Options): Promise<number> {
   progress(machineLine(machine));
 
   const processes = await Processes.create();
+  const issuer = await startBenchIssuer();
   try {
-    const field = await startField(processes, wanted.only, { progress, problem });
-    const rows = rowsOf(field).filter(({ id }) => wanted.rows?.has(id) ?? true);
+    const { only } = wanted;
+    const field = await startField(processes, { only, issuer }, { progress, problem });
+    const rows = (await rowsOf(field, issuer)).filter(({ id }) => wanted.rows?.has(id) ?? true);
     const measured = await measure(rows, wanted, { progress, problem });
     for (const { id, lanes } of measured) {
       for (const { label, errors, turns } of lanes) {
@@ -50,10 +53,11 @@ async function bench(wanted: Options): Promise<number> {
     process.stdout.write(
       wanted.json
         ? `${JSON.stringify({ machine, rounds, sliceMs, warmUpMs, rows: measured, comparisons, problems }, null, 2)}\n`
-        : `\n${machineLine(machine)}\nmedians of ${rounds} interleaved rounds, auth off\n\n${tables(measured, comparisons)}`,
+        : `\n${machineLine(machine)}\nmedians of ${rounds} interleaved rounds\n\n${tables(measured, comparisons)}`,
     );
   } finally {
     await processes.stop();
+    await issuer.close();
   }
   return problems.length === 0 ? 0 : 1;
 }

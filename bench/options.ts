@@ -1,7 +1,17 @@
 import { parseArgs } from 'node:util';
 
-/** Who can be measured. `direct` is a call to the peer itself, with nothing in between. */
-export const CONTESTANTS = ['direct', 'floor', 'obvious', 'mcp-proxy', 'gateway'] as const;
+/**
+ * Who can be measured. `direct` is a call to the peer itself, with nothing in between; `gateway` asks
+ * for a token, `gateway-open` for none.
+ */
+export const CONTESTANTS = [
+  'direct',
+  'floor',
+  'obvious',
+  'mcp-proxy',
+  'gateway',
+  'gateway-open',
+] as const;
 
 /** One of {@link CONTESTANTS}. */
 export type Contestant = (typeof CONTESTANTS)[number];

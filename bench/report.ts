@@ -68,7 +68,8 @@ function comparisonTable(comparisons: Comparison[]): string {
   return table(['row', 'comparison', 'value', 'bar', ''], lines);
 }
 
-function table(header: string[], lines: string[][]): string {
+/** A Markdown table. */
+export function table(header: string[], lines: string[][]): string {
   const widths = header.map((cell, column) =>
     Math.max(3, cell.length, ...lines.map((line) => line[column]?.length ?? 0)),
   );

@@ -5,6 +5,8 @@ import { createAdminApi, type AdminApi } from './admin/api.ts';
 import { RuntimePeers } from './admin/runtime-peers.ts';
 import { parsePeer } from './config/load.ts';
 import type { PeerConfig, ResolvedPeerConfig } from './config/peer.ts';
+import type { Config } from './config/schema.ts';
+import { runtimeMistakes } from './config/token-places.ts';
 import { DefinitionBook } from './discovery/definition-book.ts';
 import type { LiveDirectory } from './discovery/directory.ts';
 import type { JsonObject } from './model/json.ts';
@@ -33,10 +35,14 @@ export interface AdministrationParts {
   readonly changed: (change: { added: string[]; removed: string[] }) => void;
   /** Whether an `Authorization` header proves who administers. */
   readonly mayAdminister: (authorization: string | undefined) => boolean;
+  /** The headers that tell a caller with a token which scope it lacks. */
+  readonly challenge: () => Record<string, string>;
   /** Every id that the configuration names, also of peers that are not found yet. */
   readonly configuredIds?: () => readonly string[];
   /** The ids of the organizations that a peer may belong to. */
   readonly organizations: () => readonly string[];
+  /** The connections that people can make. */
+  readonly connections: () => Config['connections'];
   /** Finds out what stands behind a URL: `{ a2a: … }` or `{ mcp: … }`. */
   readonly resolve?: (url: URL, signal: AbortSignal) => Promise<JsonObject>;
 }
@@ -71,7 +77,7 @@ export async function openAdministration(parts: AdministrationParts): Promise<Ad
       removeRuntime: (id) => changed(peers.removeRuntime(id)),
     },
     ...(parts.configuredIds && { configuredIds: parts.configuredIds }),
-    parse: (entry) => parsed(entry, organizations()),
+    parse: (entry) => parsed(entry, organizations(), parts.connections()),
     ...(resolve !== undefined && { resolve }),
     forget: async (id) => {
       await definitions.forget(id);
@@ -93,6 +99,7 @@ export async function openAdministration(parts: AdministrationParts): Promise<Ad
     definitions,
     directory,
     mayAdminister: parts.mayAdminister,
+    challenge: parts.challenge,
     fault: (error, where) => events.emit({ event: 'internal.error', where, error }),
   });
 }
@@ -102,10 +109,18 @@ function isResolved(config: PeerConfig): config is ResolvedPeerConfig {
   return config.kind !== 'discover';
 }
 
-function parsed(entry: JsonObject, organizations: readonly string[]): ReturnType<typeof parsePeer> {
+function parsed(
+  entry: JsonObject,
+  organizations: readonly string[],
+  connections: Config['connections'],
+): ReturnType<typeof parsePeer> {
   const result = parsePeer(entry);
-  const named = result.ok ? result.config.organization : undefined;
-  if (named === undefined || organizations.includes(named)) return result;
-  const message = 'expected the id of an entry of organizations';
-  return { ok: false, mistakes: [{ path: 'organization', message }] };
+  if (!result.ok) return result;
+  const mistakes = runtimeMistakes(result.config, connections);
+  const { organization } = result.config;
+  if (organization !== undefined && !organizations.includes(organization)) {
+    const message = 'expected the id of an entry of organizations';
+    mistakes.push({ path: 'organization', message });
+  }
+  return mistakes.length > 0 ? { ok: false, mistakes } : result;
 }

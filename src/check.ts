@@ -2,7 +2,7 @@
  * `isthmus check`: reaches every peer of a configuration and says what it found.
  */
 import { GatewayError } from './model/errors.ts';
-import { anonymous } from './model/principal.ts';
+import { gatewayItself } from './ports/credentials.ts';
 import type { Peer } from './ports/peer.ts';
 
 /** What became of one peer. */
@@ -55,7 +55,7 @@ async function checkPeer(peer: Peer): Promise<PeerReport> {
       };
     }
     const catalogue = await peer.catalogue({
-      principal: anonymous,
+      principal: gatewayItself,
       signal: AbortSignal.timeout(30_000),
     });
     const { name, version } = catalogue.serverInfo;

@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { addPeerOver } from './admin-client.ts';
 import { openDefinitions } from './administration.ts';
 import { loadSealingSecret } from './auth/key-files.ts';
+import { openSigningKeys } from './auth/signing-keys.ts';
 import { createSeal } from './auth/seal.ts';
 import { checkPeers, notFound, reportTable } from './check.ts';
 import { checkUrl } from './check-url.ts';
@@ -33,7 +34,7 @@ const usage = `Usage:
   isthmus check      [--config FILE] [--json]                validate the config, reach every peer, print a table
   isthmus check      URL [--json] [--add ID]                 say what stands behind a URL, and add it as a peer
   isthmus well-known [--config FILE] --out DIR               write every discovery document as static files
-  isthmus keys       [--config FILE] list | rotate | import FILE
+  isthmus keys       [--config FILE] list | rotate [sealing] | import FILE | remove ID
                                                              signing and sealing keys
 
 FILE is isthmus.yaml when --config is absent.`;
@@ -247,11 +248,15 @@ async function connect(config: Config, memory?: PeerMemory) {
   const policyOf = (id: string) => peers.configOf(id)?.definitions;
   const definitions =
     store && (await openDefinitions({ store, policyOf, events, onDecision: () => {} }));
+  const { listen, publicUrl = `http://${listen.host}:${listen.port}` } = config.gateway;
+  // Opened when something is signed: a command that only reads makes no keys.
+  const current = () => openSigningKeys(config.keys.dir).current();
   const peers = createPeers({
     config: () => config,
     egress,
     events,
-    ...(definitions && { definitionsOf: (id) => definitions.of(id) }),
+    outbound: { keys: { current }, publicUrl },
+    ...(definitions && { definitionsOf: (id, how) => definitions.of(id, how) }),
   });
   peers.reconfigure(discovered.resolved(config.peers, config.organizations));
   peers.addRuntime((await memory?.runtimePeers()) ?? []);

@@ -2,38 +2,44 @@
  * The composition root: everything that the gateway is made of is built and wired here, once.
  */
 import type { IncomingMessage } from 'node:http';
-import { createA2aFace, type A2aFace, type A2aFaceOptions } from './a2a/face.ts';
 import { openAdministration, openDefinitions } from './administration.ts';
+import { adminScope } from './auth/permissions.ts';
 import { bearerCheck, loadAdminToken } from './auth/admin-token.ts';
-import { createConnectPage } from './auth/connect-page.ts';
 import { openSigningKeys } from './auth/signing-keys.ts';
 import { loadSealingSecret } from './auth/key-files.ts';
 import { createSeal } from './auth/seal.ts';
+import { openSealingKeys } from './auth/sealing-keys.ts';
+import { createSecretSeal } from './auth/secret-seal.ts';
+import { callerBounds } from './caller-limits.ts';
 import type { Config } from './config/schema.ts';
+import { openConsent } from './consent.ts';
+import { createCors } from './cors.ts';
 import { DiscoveredPeers, entryFrom, resolverOver } from './discovered-peers.ts';
 import { DiscoveryEndpoint } from './discovery/endpoint.ts';
 import { ListingWriter } from './discovery/listing-writer.ts';
 import { TaskEngine } from './engine/task-engine.ts';
 import { createFront } from './front.ts';
 import { createPeers, openEgress } from './peer-factory.ts';
-import { createPublication, settleMs, type Publication } from './publication.ts';
+import { createPublication, settleMs } from './publication.ts';
+import { createFaces } from './faces.ts';
+import { openIdentity } from './identity.ts';
 import { openListener } from './listener.ts';
-import { createMcpFace, type McpFace, type McpFaceOptions } from './mcp/face.ts';
+import { metricsCheck } from './metrics-access.ts';
 import { hostCheck, originCheck } from './mcp/origin.ts';
 import { createMintId, pooledRandomBytes, type RandomBytes } from './model/ids.ts';
-import { anonymous } from './model/principal.ts';
-import { createEventLog, type EventLog } from './observe/events.ts';
+import { createEventLog } from './observe/events.ts';
 import type { Logger } from './observe/log.ts';
-import { createMetrics, type Metrics } from './observe/metrics.ts';
+import { createMetrics } from './observe/metrics.ts';
 import { currentTrace, traceFields, traceFrom, runWithTrace } from './observe/trace.ts';
 import { OwnAddresses } from './own-addresses.ts';
 import { gatewayPeerId, type PeerRegistry } from './ports/peer.ts';
 import type { KnownListing } from './ports/peer-store.ts';
 import { openDatabase } from './store/sqlite/database.ts';
+import { SqliteReplayStore } from './store/sqlite/replay-store.ts';
+import { SqliteSecretStore } from './store/sqlite/secret-store.ts';
 import { SqlitePeerStore } from './store/sqlite/peer-store.ts';
 import { SqliteTaskStore } from './store/sqlite/task-store.ts';
-import { createTimeBudget } from './time-budget.ts';
-import { SchemaValidator } from './translate/json-schema.ts';
+import { startSweeping } from './sweeping.ts';
 
 /** A gateway that serves. */
 export interface Gateway {
@@ -44,7 +50,7 @@ export interface Gateway {
   readonly peers: PeerRegistry;
   /** A peer's published card, as wire JSON. */
   card(peerId: string): Promise<unknown>;
-  /** Puts new peers and egress rules in force; other settings need a restart. */
+  /** Puts in force what may change while it runs; other settings need a restart. */
   reconfigure(config: Config): void;
   /**
    * Stops: no new connections, running requests get `limits.drain`, unfinished tasks stay on disk
@@ -56,10 +62,7 @@ export interface Gateway {
 const cancelWaitMs = 900;
 const progressEveryMs = 250;
 const sweepEveryMs = 1000;
-const keepAliveMs = 15_000;
-const stallMs = 30_000;
-const maxSubscriptions = 1024;
-const pollIntervalMs = 1000;
+const forgetEveryMs = 30_000;
 const drainLookMs = 20;
 /** How long the answers may take that are given because we stop. */
 const lastAnswersMs = 500;
@@ -78,6 +81,63 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   const own = new OwnAddresses();
   const egress = openEgress(config, events, (url) => own.has(url));
   let current = config;
+  const random = pooledRandomBytes();
+  const mintId = createMintId(random);
+  const keys = openSigningKeys(config.keys.dir, {
+    report: (error) => events.emit({ event: 'internal.error', where: 'signing keys', error }),
+  });
+  const mayAdminister = bearerCheck(loadAdminToken(config.keys.dir));
+  const bounds = callerBounds(config);
+  const listener = await openListener({
+    ...config.gateway.listen,
+    loopbackOnly: config.auth.mode === 'open',
+    uploads: config.limits,
+    receiveMs: config.limits.receive,
+    metrics,
+    traced: (req, act) => runWithTrace(requestTrace(req, random), act),
+  });
+  const publicUrl = config.gateway.publicUrl ?? listener.url;
+  own.add(publicUrl, listener.url);
+  const { organization } = config.gateway;
+  const times = new ListingWriter(peerStore, (error) =>
+    events.emit({ event: 'internal.error', where: 'listings', error }),
+  );
+  const listings = {
+    known: await peerStore.listings(),
+    keep: (listing: KnownListing) => times.keep(listing),
+  };
+  const ring = openSealingKeys(config.keys.dir, {
+    report: (error) => events.emit({ event: 'internal.error', where: 'sealing keys', error }),
+  });
+  const secretSeal = createSecretSeal(ring);
+  const secrets = new SqliteSecretStore(database, { seal: secretSeal, clock });
+  const replay = new SqliteReplayStore(database);
+  const identity = await openIdentity({
+    config,
+    publicUrl,
+    keys,
+    fetch: egress.fetch,
+    replay,
+    secrets,
+    secretSeal,
+    clock,
+    mintId,
+    random,
+    events,
+  });
+  const consent = openConsent({
+    config,
+    publicUrl,
+    keys,
+    fetch: egress.fetch,
+    secrets,
+    seal,
+    clock,
+    mintId,
+    random,
+    events,
+    isConfigured: (id) => peers.sourceOf(id) === 'config',
+  });
   const definitions = await openDefinitions({
     store: peerStore,
     policyOf: (id) => peers.configOf(id)?.definitions,
@@ -88,7 +148,9 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     config: () => current,
     egress,
     events,
-    definitionsOf: (id) => definitions.of(id),
+    outbound: { keys, publicUrl, ...identity.outbound, connections: consent.connections },
+    consent: { connections: consent.connections, replay },
+    definitionsOf: (id, how) => definitions.of(id, how),
   });
   const discovered = new DiscoveredPeers({
     store: peerStore,
@@ -104,38 +166,17 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     }
   };
   announce(peers.reconfigure(discovered.resolved(config.peers, config.organizations)));
-  const random = pooledRandomBytes();
-  const mintId = createMintId(random);
-  const keys = openSigningKeys(config.keys.dir, {
-    report: (error) => events.emit({ event: 'internal.error', where: 'signing keys', error }),
-  });
-  const mayAdminister = bearerCheck(loadAdminToken(config.keys.dir));
-  const listener = await openListener({
-    ...config.gateway.listen,
-    receiveMs: config.limits.receive,
-    metrics,
-    traced: (req, act) => runWithTrace(requestTrace(req, random), act),
-  });
-  const publicUrl = config.gateway.publicUrl ?? listener.url;
-  own.add(publicUrl, listener.url);
-  const { organization } = config.gateway;
-  const times = new ListingWriter(peerStore, (error) =>
-    events.emit({ event: 'internal.error', where: 'listings', error }),
-  );
-  const listings = {
-    known: await peerStore.listings(),
-    keep: (listing: KnownListing) => times.keep(listing),
-  };
   const publication = createPublication({
     peers,
     keys,
+    access: identity.declared,
     publicUrl,
     organization,
     mintId,
     events,
     listings,
   });
-  const { directory, agents } = publication;
+  const { directory, agents, identities } = publication;
   const tasks = new TaskEngine({
     store,
     peers: agents,
@@ -147,6 +188,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       taskTtlMs: config.limits.taskTtl,
       interruptTtlMs: config.limits.interruptTtl,
       openInterruptsPerPrincipal: config.limits.openInterruptsPerPrincipal,
+      runningTasksPerPrincipal: bounds.runningTasks,
       cancelWaitMs,
       progressEveryMs,
       sweepEveryMs,
@@ -154,14 +196,20 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     events,
   });
   const trace = (req: IncomingMessage) => traceFields(currentTrace() ?? requestTrace(req, random));
-  const services = { tasks, peers, publicUrl, seal, clock, mintId, trace };
+  const services = { tasks, peers, identities, publicUrl, seal, clock, mintId, trace };
   const documents = new DiscoveryEndpoint({
     ...publication,
     jwks: () => JSON.stringify(keys.current().jwks),
     toolThreshold: config.limits.aggregateTools,
     settleMs,
   });
-  const { mcp, a2a } = createFaces(config, services, { publication, events, logger, metrics });
+  const { mcp, a2a } = createFaces(config, services, {
+    publication,
+    identity,
+    events,
+    logger,
+    metrics,
+  });
   const nameOf = async (peerId: string): Promise<string> => {
     const card = await a2a.card(peerId).catch(() => undefined);
     return card?.name ?? peerId;
@@ -180,25 +228,46 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     events,
     changed,
     mayAdminister,
+    challenge: () => identity.access.challenge('admin', gatewayPeerId, [adminScope]),
     organizations: () => current.organizations.map(({ id }) => id),
+    connections: () => current.connections,
     configuredIds: () => current.peers.map(({ id }) => id),
     resolve: entryFrom(resolverOver(egress), () => current.organizations),
   });
   discovered.follow(config.peers, putInForce);
   await tasks.recover();
+  const endSweeping = startSweeping({
+    stores: [secrets, replay],
+    clock,
+    everyMs: forgetEveryMs,
+    report: (error) => events.emit({ event: 'internal.error', where: 'sweeping', error }),
+  });
   let state: 'ready' | 'stopping' = 'ready';
+  const connectPages = consent.pages({
+    tasks,
+    people: identity.people,
+    ownerOf: async (id) => (await store.read(id))?.owner,
+    nameOf,
+  });
+  const mayReadMetrics = metricsCheck(config.auth.mode);
   const front = createFront({
-    refuse: originCheck(publicUrl),
-    refuseReader: hostCheck(publicUrl),
+    refuse: originCheck(publicUrl, config.gateway),
+    refuseReader: hostCheck(publicUrl, config.gateway),
+    cors: createCors(config.gateway.allowedOrigins),
     isPublic: (id) => id === gatewayPeerId || peers.configOf(id)?.public === true,
     documents: (req, res, path) => documents.handle(req, res, path),
-    principalOf: () => anonymous,
+    identify: (req, res, resource) => identity.access.identify(req, res, resource),
     mcp: (req, res, peerId, who) => mcp.handle(req, res, peerId, who),
     a2a: (req, res, { peerId, rest }, who) => a2a.handle(req, res, peerId, rest, who),
-    connect: createConnectPage({ tasks, seal, nameOf }),
+    pages: async (req, res, path) =>
+      (await identity.pages(req, res, path)) || connectPages(req, res, path),
+    authorization: identity.authorization,
     admin,
     ready: () => state === 'ready',
-    metrics: () => (config.telemetry.metrics ? metrics.expose() : undefined),
+    metrics: async (req, { scopes }) =>
+      config.telemetry.metrics && mayReadMetrics(req, scopes) === undefined
+        ? metrics.expose()
+        : undefined,
     fault: (error, { method, path }) =>
       events.emit({ event: 'internal.error', where: `${method} ${path}`, error }),
   });
@@ -211,7 +280,14 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     peers,
     card: (peerId) => a2a.card(peerId),
     reconfigure(next) {
+      identity.reconfigure(next);
+      // Whoever is not trusted any more does not come back to a stream that ends here.
+      if (isOtherTrust(current, next)) {
+        a2a.endStreams();
+        mcp.endStreams();
+      }
       current = next;
+      consent.reconfigure(next);
       egress.reconfigure(next.egress);
       putInForce();
       discovered.follow(next.peers, putInForce);
@@ -235,6 +311,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       await egress.close();
       await definitions.close();
       await times.flush();
+      await endSweeping();
       await store.close();
       events.emit({ event: 'server.stopped', drained });
       return { drained };
@@ -242,58 +319,10 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   };
 }
 
-type FaceParts = Omit<
-  McpFaceOptions & A2aFaceOptions,
-  'limits' | 'log' | 'schemas' | 'organization'
->;
-
-/** What clients see, over the same engine. */
-function createFaces(
-  config: Config,
-  services: FaceParts,
-  around: { publication: Publication; events: EventLog; logger: Logger; metrics: Metrics },
-): { mcp: McpFace; a2a: A2aFace } {
-  const { publication, events, logger, metrics } = around;
-  const { agents, cards, aggregate } = publication;
-  const { body, syncCall, streamQueue, artifactInline, sessionIdle, sessions } = config.limits;
-  const limits = {
-    bodyBytes: body,
-    syncCallMs: syncCall,
-    streamQueueBytes: streamQueue,
-    keepAliveMs,
-  };
-  const logFor = (face: 'mcp' | 'a2a') => ({
-    streamOpened: () => metrics.streamOpened(face),
-    readerStalled: (queued: number) => events.emit({ event: 'stream.closed_slow', face, queued }),
-    fault: (error: unknown, { peer, method = '' }: { peer: string; method?: string }) =>
-      events.emit({ event: 'internal.error', where: `${face} ${peer} ${method}`.trim(), error }),
-    event: (event: string, facts: Record<string, unknown>) =>
-      logger.info({ event, ...facts }, event),
-  });
-  return {
-    mcp: createMcpFace({
-      ...services,
-      aggregate: { ...aggregate, toolThreshold: config.limits.aggregateTools },
-      schemas: new SchemaValidator({ within: createTimeBudget() }),
-      limits: {
-        ...limits,
-        inlineBytes: artifactInline,
-        sessionIdleMs: sessionIdle,
-        maxSessions: sessions,
-        maxSubscriptions,
-        pollIntervalMs,
-      },
-      log: logFor('mcp'),
-    }),
-    a2a: createA2aFace({
-      ...services,
-      peers: agents,
-      cards,
-      organization: config.gateway.organization,
-      limits: { ...limits, stallMs },
-      log: logFor('a2a'),
-    }),
-  };
+/** Whether other callers may come in, or the same ones do other things. */
+function isOtherTrust(before: Config, after: Config): boolean {
+  const trust = ({ auth, organizations }: Config): string => JSON.stringify([auth, organizations]);
+  return trust(before) !== trust(after);
 }
 
 function requestTrace(req: IncomingMessage, random: RandomBytes) {

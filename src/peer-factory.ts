@@ -1,17 +1,25 @@
 /** Makes the connectors to the peers of a configuration, and the guarded way out to them. */
+import {
+  createPeerCredentials,
+  type PeerCredentialsParts,
+} from './auth/credentials/peer-credentials.ts';
+import { agentResource, serverResource } from './auth/credentials/resource.ts';
 import { createCardCheck, trustIn } from './card-check.ts';
-import type { ResolvedPeerConfig } from './config/peer.ts';
+import { originsOf, type ResolvedPeerConfig } from './config/peer.ts';
 import type { Config } from './config/schema.ts';
 import { createMintId, pooledRandomBytes } from './model/ids.ts';
 import type { EventLog } from './observe/events.ts';
 import { createA2aPeer } from './peers/a2a/a2a-peer.ts';
 import { approved } from './peers/approved-peer.ts';
+import { connected, type ConnectedOptions } from './peers/connected-peer.ts';
 import type { EgressRefusedError } from './peers/egress/refused.ts';
 import { createEgress, type Egress } from './peers/guarded-fetch.ts';
 import { createMcpPeer } from './peers/mcp/peer.ts';
 import { measured } from './peers/measured.ts';
 import { pinnedEgress } from './peers/pinned-egress.ts';
+import { renewingEgress } from './peers/renewing-egress.ts';
 import { ConfiguredPeers, type ManagedPeer } from './peers/registry.ts';
+import type { OnBehalf } from './ports/credentials.ts';
 import type { PeerDefinitions } from './ports/definitions.ts';
 import { createTimeBudget } from './time-budget.ts';
 import { SchemaValidator } from './translate/json-schema.ts';
@@ -26,7 +34,14 @@ export interface PeerFactoryParts {
   readonly egress: Egress;
   readonly events: EventLog;
   /** What may be shown of a peer; everything when absent. */
-  readonly definitionsOf?: (peerId: string) => PeerDefinitions;
+  readonly definitionsOf?: (peerId: string, how: { perCaller: boolean }) => PeerDefinitions;
+  /** Asks people for consent; nobody can be asked when absent. */
+  readonly consent?: Pick<ConnectedOptions, 'connections' | 'replay'>;
+  /** With what the gateway identifies itself, and its callers, to peers. */
+  readonly outbound: Pick<
+    PeerCredentialsParts,
+    'keys' | 'publicUrl' | 'identityOf' | 'connections'
+  >;
 }
 
 /** Silence of an agent's stream after which it is asked how the task stands. */
@@ -46,15 +61,31 @@ export function createPeers(parts: PeerFactoryParts): Peers {
     mintId: createMintId(pooledRandomBytes()),
   };
   const make = (peer: ResolvedPeerConfig): ManagedPeer => {
-    const shown = definitionsOf?.(peer.id);
+    const shown = definitionsOf?.(peer.id, { perCaller: knowsCallers(peer, parts.config()) });
     const made = measured(makePeer(peer, { ...shared, shown }), events);
-    return shown === undefined ? made : approved(made, { definitions: shown });
+    const whole = shown === undefined ? made : approved(made, { definitions: shown });
+    if (peer.credentials.type !== 'user_oauth' || parts.consent === undefined) return whole;
+    const { connection } = peer.credentials;
+    const use = { connection, peerId: peer.id, ...placeOf(peer) };
+    return connected(whole, { use, ...parts.consent, mintId: shared.mintId, clock });
   };
   return new ConfiguredPeers<ResolvedPeerConfig>(make, {
     // Trust that was taken back must reach connectors whose own entry is the same.
     around: (peer) => (peer.kind === 'a2a' ? trustIn(peer, parts.config().organizations) : null),
     onShadowed: (peer) => events.emit({ event: 'peer.shadowed', peer }),
   });
+}
+
+/** Whether a peer is shown who is calling, so that it may offer each caller something else. */
+function knowsCallers({ credentials: { type } }: ResolvedPeerConfig, { auth }: Config): boolean {
+  if (auth.mode === 'open') return false;
+  return type === 'token_exchange' || type === 'id_jag' || type === 'user_oauth';
+}
+
+/** What a peer's tokens are for, and where they are sent. */
+function placeOf(peer: ResolvedPeerConfig): { resource: string; origins: readonly string[] } {
+  const resource = peer.kind === 'a2a' ? agentResource(peer.card) : serverResource(peer.url);
+  return { resource, origins: originsOf(peer) };
 }
 
 /** The guarded client under the configuration's rules. */
@@ -88,27 +119,35 @@ function makePeer(
 ): ManagedPeer {
   const { egress, events, mintId, validator, shown } = parts;
   const { limits, organizations } = parts.config();
-  const headers: Record<string, string> = { ...peer.headers };
-  if (peer.credentials.type === 'bearer') {
-    headers['authorization'] = `Bearer ${peer.credentials.token}`;
-  }
+  const credentials = createPeerCredentials(peer.credentials, {
+    ...parts.outbound,
+    peerId: peer.id,
+    fetch: egress.fetch,
+    clock,
+    allowLoopback: parts.config().egress.allowLoopback,
+    ...placeOf(peer),
+  });
   const callMs = peer.timeouts.call ?? limits.peerTimeout;
   const connectMs = limits.peerConnect;
   const common = {
     id: peer.id,
     egress: egress.withLimits({ headersTimeoutMs: callMs }),
-    credentials: async () => headers,
+    credentials: async (behalf: OnBehalf) => ({
+      ...peer.headers,
+      ...(await credentials.headers(behalf)),
+    }),
     clock,
     mintId,
   };
   if (peer.kind === 'a2a') {
     const { card, origins, dedupesMessageId } = peer;
-    const pin = { headers: Object.keys(headers), origins };
+    const pin = { headers: ['authorization', 'dpop', ...Object.keys(peer.headers)], origins };
     const idleMs = peer.timeouts.idle ?? agentIdleMs;
     const check = createCardCheck(peer, organizations, events);
     return createA2aPeer({
       ...common,
-      egress: pinnedEgress(common.egress, pin, refusalsInto(events)),
+      // Whatever is renewed goes where the operator said, and nowhere else.
+      egress: renewingEgress(pinnedEgress(common.egress, pin, refusalsInto(events)), credentials),
       card: new URL(card),
       origins,
       verifyCard: (raw) => check.verify(raw),
@@ -121,11 +160,15 @@ function makePeer(
   const idleMs = peer.timeouts.idle ?? callMs;
   return createMcpPeer({
     ...common,
+    egress: renewingEgress(common.egress, credentials),
     url,
     idempotentTools,
     timeouts: { requestMs: callMs, connectMs, idleMs: idleMs || forEver },
     maxBytes: limits.peerReply,
     validator,
-    ...(shown !== undefined && { offered: (catalogue) => shown.catalogue(catalogue) }),
+    perCaller: knowsCallers(peer, parts.config()),
+    ...(shown !== undefined && {
+      offered: (catalogue, { principal }) => shown.of(principal).catalogue(catalogue),
+    }),
   });
 }

@@ -4,8 +4,15 @@
  *
  * Spec: A2A 1.0 §4.4 (AgentCard), §5.2 (interfaces), A2A 0.3 §5.5 (the older shape)
  */
-import { publishedUrl } from '../discovery/published-text.ts';
-import type { AgentCard, AgentExtension, AgentInterface, AgentSkill } from '../model/a2a.ts';
+import { contentVersion, publishedUrl } from '../discovery/published-text.ts';
+import { hybridSecurity } from '../discovery/card-security.ts';
+import type {
+  AgentCard,
+  AgentExtension,
+  AgentInterface,
+  AgentSkill,
+  CardSecurity,
+} from '../model/a2a.ts';
 import type { JsonObject } from '../model/json.ts';
 import { gatewayPeerId, type Catalogue } from '../ports/peer.ts';
 import {
@@ -31,6 +38,8 @@ export interface CardPlace {
   /** The gateway's origin. */
   publicUrl: string;
   organization: Organization;
+  /** How callers prove who they are; nothing is asked of them when absent. */
+  security?: CardSecurity;
 }
 
 /** The card of 1.0, and the members that a 0.3 reader looks for. No member has two meanings. */
@@ -47,7 +56,6 @@ const longestDescription = 16 * 1024;
 export function cardOfAgent(card: AgentCard, place: CardPlace): AgentCard {
   const { description } = card;
   const name = boundedText(card.name || place.peerId, longestLine);
-  const version = boundedText(card.version || '1.0.0', longestLine);
   const isOurs = place.peerId === gatewayPeerId;
   const provider = isOurs ? card.provider : providerOf(card.provider);
   const documentationUrl = publishedUrl(card.documentationUrl);
@@ -66,12 +74,11 @@ export function cardOfAgent(card: AgentCard, place: CardPlace): AgentCard {
         }),
         "The whole is the agent's own card.",
       );
-  return {
+  return versioned(isOurs ? ownVersion : card.version, {
     name,
     description: said,
     supportedInterfaces: interfacesOf(place),
     ...(provider && { provider }),
-    version,
     ...(documentationUrl !== undefined && { documentationUrl }),
     capabilities: {
       ...capabilitiesWith(extensions),
@@ -81,10 +88,11 @@ export function cardOfAgent(card: AgentCard, place: CardPlace): AgentCard {
     defaultOutputModes: orElse(boundedModes(card.defaultOutputModes ?? []), ['text/plain']),
     skills,
     ...(iconUrl !== undefined && { iconUrl }),
-  };
+    ...place.security,
+  });
 }
 
-/** An MCP server's catalogue as a card: a skill per tool. Its version changes with the catalogue. */
+/** An MCP server's catalogue as a card: a skill per tool. */
 export function cardOfServer(catalogue: Catalogue, place: CardPlace): AgentCard {
   const { serverInfo, instructions } = catalogue;
   const { organization, publicUrl, peerId } = place;
@@ -97,7 +105,6 @@ export function cardOfServer(catalogue: Catalogue, place: CardPlace): AgentCard 
     longestDescription,
   );
   const documentationUrl = publishedUrl(serverInfo['websiteUrl']);
-  const own = boundedText(text(serverInfo['version']) ?? '1.0.0', longestLine);
   const count = skillNames(catalogue).length;
   const { skills, extensions } = shownOnCard(
     cardParts(
@@ -107,12 +114,11 @@ export function cardOfServer(catalogue: Catalogue, place: CardPlace): AgentCard 
     ),
     `The whole is in tools/list at ${publicUrl.replace(/\/+$/, '')}/mcp/${peerId}.`,
   );
-  return {
+  return versioned(text(serverInfo['version']), {
     name,
     description,
     supportedInterfaces: interfacesOf(place),
     provider: { organization: organization.name, url: organization.url ?? publicUrl },
-    version: `${own}+${catalogue.version.slice(0, 16)}`,
     ...(documentationUrl !== undefined && { documentationUrl }),
     capabilities: capabilitiesWith(extensions),
     defaultInputModes: ['application/json', 'text/plain'],
@@ -125,7 +131,16 @@ export function cardOfServer(catalogue: Catalogue, place: CardPlace): AgentCard 
         tags: ['mcp'],
       },
     ]),
-  };
+    ...place.security,
+  });
+}
+
+/** Of the gateway's own agent. */
+const ownVersion = '1.0.0';
+
+/** The card under a version that changes when, and only when, what is shown does. */
+function versioned(said: string | undefined, card: Omit<AgentCard, 'version'>): AgentCard {
+  return { ...card, version: contentVersion(said || ownVersion, card) };
 }
 
 /**
@@ -133,6 +148,8 @@ export function cardOfServer(catalogue: Catalogue, place: CardPlace): AgentCard 
  * Spec: A2A 0.3 §5.5 (AgentCard), A2A 1.0 §3.6.2 (no version means 0.3)
  */
 export function hybridCard(card: AgentCard): HybridCard {
+  const { securitySchemes, securityRequirements } = card;
+  const isSecured = securitySchemes !== undefined && securityRequirements !== undefined;
   const legacy = card.supportedInterfaces.filter((one) => one.protocolVersion === '0.3');
   const url = legacy[0]?.url ?? '';
   return {
@@ -142,6 +159,7 @@ export function hybridCard(card: AgentCard): HybridCard {
     preferredTransport: 'JSONRPC',
     additionalInterfaces: legacy.map((one) => ({ url: one.url, transport: one.protocolBinding })),
     supportsAuthenticatedExtendedCard: card.capabilities.extendedAgentCard === true,
+    ...(isSecured && hybridSecurity({ securitySchemes, securityRequirements })),
   } as unknown as HybridCard;
 }
 

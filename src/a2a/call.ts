@@ -27,8 +27,14 @@ export interface CallOptions {
   trace?: { traceparent: string; tracestate?: string };
   limits: StreamLimits;
   onStalled: (queuedBytes: number) => void;
+  /** The headers that tell the caller which scopes it needs. */
+  challenge?: (scopes: readonly string[]) => Record<string, string>;
+  /** Counts a stream among the caller's own. Throws `too-many` when it has enough of them. */
+  countStream?: () => void;
   /** Hears of a stream that opens; returns what is called when it ends. */
   onStream?: () => () => void;
+  /** Ends a stream when the caller's token does; another one resumes it. */
+  endStream?: (end: () => void) => void;
 }
 
 /** See the file comment. */
@@ -41,7 +47,10 @@ export class Call {
   readonly #res: ServerResponse;
   readonly #limits: StreamLimits;
   readonly #onStalled: (queuedBytes: number) => void;
+  readonly #challenge: CallOptions['challenge'];
+  readonly #countStream: (() => void) | undefined;
   readonly #onStream: () => () => void;
+  readonly #endStream: CallOptions['endStream'];
   readonly #ended = new AbortController();
   #streams = false;
   #gone = false;
@@ -53,7 +62,10 @@ export class Call {
     this.trace = options.trace;
     this.#limits = options.limits;
     this.#onStalled = options.onStalled;
+    this.#challenge = options.challenge;
+    this.#countStream = options.countStream;
     this.#onStream = options.onStream ?? (() => () => {});
+    this.#endStream = options.endStream;
     res.once('close', () => {
       if (res.writableFinished) return;
       this.#gone = true;
@@ -86,10 +98,24 @@ export class Call {
     if (!this.#res.headersSent) this.#res.setHeader('retry-after', Math.ceil(ms / 1000));
   }
 
-  /** Keeps a stream alive with comments until it ends. Returns the way to stop. */
+  /** Tells the caller which scopes it needs. Before the headers are sent. */
+  challenge(scopes: readonly string[]): void {
+    if (this.#res.headersSent) return;
+    for (const [name, value] of Object.entries(this.#challenge?.(scopes) ?? {})) {
+      this.#res.setHeader(name, value);
+    }
+  }
+
+  /** The answer is going to be a stream. Throws `too-many` when the caller has enough of them. */
+  countStream(): void {
+    this.#countStream?.();
+  }
+
+  /** Keeps a stream alive with comments until it ends, or the caller's token does. Returns the way to stop. */
   keepAlive(): () => void {
     this.#streams = true;
     const streamEnded = this.#onStream();
+    this.#endStream?.(() => this.stopStream());
     const res = this.#res;
     const timer = setInterval(() => {
       if (res.headersSent && !res.writableEnded && res.writableLength === 0) {

@@ -13,13 +13,13 @@ import {
   tagged,
   type TaggedBody,
 } from '../discovery/http-document.ts';
-import type { AgentCard } from '../model/a2a.ts';
+import type { AgentCard, CardSecurity } from '../model/a2a.ts';
 import { GatewayError } from '../model/errors.ts';
 import { anonymous, ownerKey } from '../model/principal.ts';
 import type { Principal } from '../model/principal.ts';
 import type { AgentPeer, CardText, PeerContext, PeerRegistry, ToolPeer } from '../ports/peer.ts';
 import { cardOfAgent, cardOfServer, hybridCard } from './agent-card.ts';
-import type { Organization } from './agent-card.ts';
+import type { CardPlace, Organization } from './agent-card.ts';
 import { statusBody } from './errors.ts';
 import type { A2aFaceLog } from './log.ts';
 
@@ -45,6 +45,10 @@ export interface CardOptions {
   signedCardMode?: (peerId: string) => SignedCardMode;
   /** Whether anybody may read the card of a peer; anybody may when absent. */
   isPublic?: (peerId: string) => boolean;
+  /** For whom peers are asked where anybody may read; the caller of `open` mode when absent. */
+  asks?: Principal;
+  /** How callers of a peer prove who they are; `mark` changes with it. */
+  security?: { mark(): string; of(peerId: string): CardSecurity };
   /** The `Link` to the site's catalogue. */
   link?: string;
   log: Pick<A2aFaceLog, 'event'>;
@@ -187,14 +191,16 @@ export class CardEndpoint {
   }
 
   async #ofServer(peer: ToolPeer, context: PeerContext): Promise<Served> {
-    const catalogue = await peer.catalogue(context);
-    const key = isAnybody(peer, context.principal) ? peer.id : catalogue;
+    const isOpen = isAnybody(peer, context.principal);
+    const { asks = anonymous } = this.#options;
+    const catalogue = await peer.catalogue(isOpen ? { ...context, principal: asks } : context);
+    const key = isOpen ? peer.id : catalogue;
     return this.#build(catalogue, key, () => cardOfServer(catalogue, this.#place(peer.id)));
   }
 
   async #build(source: object, key: string | object, make: () => AgentCard): Promise<Served> {
     const signer = this.#options.signer?.();
-    const kid = signer?.kid ?? '';
+    const kid = `${signer?.kid ?? ''} ${this.#options.security?.mark() ?? ''}`;
     const known = this.#built.get(source);
     if (known?.kid === kid) return known.served;
     const making = this.#making.get(key);
@@ -212,9 +218,9 @@ export class CardEndpoint {
     }
   }
 
-  #place(peerId: string): { peerId: string; publicUrl: string; organization: Organization } {
-    const { publicUrl, organization } = this.#options;
-    return { peerId, publicUrl, organization };
+  #place(peerId: string): CardPlace {
+    const { publicUrl, organization, security } = this.#options;
+    return { peerId, publicUrl, organization, ...(security && { security: security.of(peerId) }) };
   }
 }
 

@@ -47,6 +47,8 @@ const table = {
   'content-type-unsupported': ContentTypeNotSupportedError,
   'version-unsupported': VersionNotSupportedError,
   'extension-required': ExtensionSupportRequiredError,
+  forbidden: { status: 403, reason: 'INSUFFICIENT_SCOPE' },
+  'connection-needed': { status: 424, reason: 'AUTHORIZATION_NEEDED' },
   'capability-required': UnsupportedOperationError,
   'too-large': { status: 413, reason: 'PAYLOAD_TOO_LARGE' },
   'too-many': { status: 429, reason: 'RESOURCE_EXHAUSTED' },
@@ -68,8 +70,8 @@ class StatusError extends A2AError {
   readonly transport = 'rest';
   readonly statusCode: number;
 
-  constructor(row: OtherRow, message: string) {
-    super({ message });
+  constructor(row: OtherRow, options: { message: string; metadata?: Record<string, string> }) {
+    super(options);
     this.reason = row.reason;
     this.statusCode = row.status;
   }
@@ -84,6 +86,9 @@ export interface A2aFault {
   /** Nobody foresaw it: it is to be logged. */
   unexpected: boolean;
 }
+
+/** Statuses that a JSON-RPC answer has too. */
+const asHttp: ReadonlySet<number> = new Set([403, 429, 503]);
 
 /** The A2A error for anything thrown. */
 export function a2aFaultOf(thrown: unknown): A2aFault {
@@ -100,8 +105,8 @@ export function a2aFaultOf(thrown: unknown): A2aFault {
   }
   const retryAfterMs = retryAfter(thrown, row.status);
   return {
-    error: new StatusError(row, message),
-    ...(row.status === 429 || row.status === 503 ? { status: row.status } : {}),
+    error: new StatusError(row, { message, ...linkIn(thrown) }),
+    ...(asHttp.has(row.status) ? { status: row.status } : {}),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     unexpected: false,
   };
@@ -116,6 +121,13 @@ function isInvalidParams(thrown: GatewayError): boolean {
   return thrown.code === 'peer-error' && isObject(rpc) && rpc['code'] === -32602;
 }
 
+/** The link at which a person can put an end to the failure. */
+function linkIn({ code, facts }: GatewayError): { metadata?: Record<string, string> } {
+  const { connection, url } = facts;
+  if (code !== 'connection-needed' || typeof url !== 'string') return {};
+  return { metadata: { url, ...(typeof connection === 'string' && { connection }) } };
+}
+
 function retryAfter(thrown: GatewayError, status: number): number | undefined {
   const { retryAfterMs } = thrown.facts;
   if (typeof retryAfterMs === 'number') return retryAfterMs;
@@ -125,9 +137,12 @@ function retryAfter(thrown: GatewayError, status: number): number | undefined {
 /** Names of `google.rpc.Code` by HTTP status. */
 const statusNames: Readonly<Record<number, string>> = {
   400: 'INVALID_ARGUMENT',
+  401: 'UNAUTHENTICATED',
+  403: 'PERMISSION_DENIED',
   404: 'NOT_FOUND',
   405: 'UNIMPLEMENTED',
   413: 'INVALID_ARGUMENT',
+  424: 'FAILED_PRECONDITION',
   429: 'RESOURCE_EXHAUSTED',
   502: 'UNAVAILABLE',
   503: 'UNAVAILABLE',

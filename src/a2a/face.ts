@@ -6,10 +6,13 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AgentCard as AgentCardCodec } from '@a2a-js/sdk';
+import { lackingToEnter } from '../auth/permissions.ts';
 import { createContexts } from '../engine/contexts.ts';
 import type { AgentCard } from '../model/a2a.ts';
+import { atExpiry, type Caller } from '../model/expiry.ts';
 import type { Clock, MintId } from '../model/ids.ts';
-import type { Principal } from '../model/principal.ts';
+import type { OwnerCap } from '../model/owner-cap.ts';
+import { ownerKey } from '../model/principal.ts';
 import { Roster } from '../model/roster.ts';
 import type { PeerRegistry } from '../ports/peer.ts';
 import type { Seal } from '../ports/seal.ts';
@@ -42,8 +45,15 @@ export interface A2aFaceOptions {
   clock: Clock;
   mintId: MintId;
   log: A2aFaceLog;
+  /** How many streams one caller may have open. */
+  streams?: OwnerCap;
   /** How cards are signed and linked. */
-  cards?: Pick<CardOptions, 'signer' | 'signedCardMode' | 'isPublic' | 'link'>;
+  cards?: Pick<
+    CardOptions,
+    'signer' | 'signedCardMode' | 'isPublic' | 'link' | 'security' | 'asks'
+  >;
+  /** The headers that tell a caller at an agent which scopes it needs. */
+  challenge?(peerId: string, scopes: readonly string[]): Record<string, string>;
   /** The trace context of a request, to be carried on to the peer. */
   trace(req: IncomingMessage): { traceparent: string; tracestate?: string } | undefined;
 }
@@ -56,7 +66,7 @@ export interface A2aFace {
     res: ServerResponse,
     peerId: string,
     rest: string,
-    principal: Principal,
+    caller: Caller,
   ): Promise<void>;
   /** The peer's card in 1.0 wire JSON. Throws GatewayError when the peer is unknown or away. */
   card(peerId: string): Promise<AgentCard>;
@@ -77,7 +87,10 @@ export function createA2aFace(options: A2aFaceOptions): A2aFace {
     contexts: createContexts(seal),
     mintId,
     syncCallMs: limits.syncCallMs,
-    ourCard: (card, peerId) => cardOfAgent(card, { peerId, publicUrl, organization }),
+    ourCard: (card, peerId) => {
+      const security = options.cards?.security?.of(peerId);
+      return cardOfAgent(card, { peerId, publicUrl, organization, security });
+    },
     capabilityCard: AgentCardCodec.fromJSON({
       capabilities: { streaming: true, pushNotifications: false, extendedAgentCard: false },
       supportedInterfaces: interfacesOf({ peerId: 'any', publicUrl }),
@@ -92,7 +105,7 @@ export function createA2aFace(options: A2aFaceOptions): A2aFace {
 
   const serve = async (
     { req, res }: { req: IncomingMessage; res: ServerResponse },
-    { peerId, path, principal }: { peerId: string; path: string; principal: Principal },
+    { peerId, path, principal, until }: { peerId: string; path: string } & Caller,
   ): Promise<void> => {
     const query = queryOf(req);
     if (cardPaths.has(path)) {
@@ -102,9 +115,15 @@ export function createA2aFace(options: A2aFaceOptions): A2aFace {
     const trace = options.trace(req);
     const call = new Call(res, {
       principal,
+      endStream: (end) => res.once('close', atExpiry(until, options.clock, end)),
       peerId,
       limits,
       ...(trace && { trace }),
+      challenge: (scopes) => options.challenge?.(peerId, scopes) ?? {},
+      countStream: () => {
+        const ended = options.streams?.open(ownerKey(principal));
+        if (ended !== undefined) res.once('close', ended);
+      },
       onStalled: (queuedBytes) => log.readerStalled(queuedBytes),
       onStream: () => log.streamOpened(),
     });
@@ -119,14 +138,23 @@ export function createA2aFace(options: A2aFaceOptions): A2aFace {
   };
 
   return {
-    handle: async (req, res, peerId, behind, principal) => {
+    handle: async (req, res, peerId, behind, { principal, until }) => {
       try {
+        // Before it is looked up: who may not read a peer does not learn whether there is one.
+        const action = req.method === 'GET' ? 'read' : undefined;
+        const scopes = lackingToEnter(principal, peerId, action);
+        if (scopes.length > 0) {
+          const headers = options.challenge?.(peerId, scopes) ?? {};
+          for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
+          sendStatus(res, 403, `This needs the scope "${scopes.join(' ')}".`);
+          return;
+        }
         if (peers.get(peerId) === undefined) {
           sendStatus(res, 404, `There is no agent "${peerId.slice(0, 64)}" here.`);
           return;
         }
         const [path = ''] = behind.split('?', 1);
-        await serve({ req, res }, { peerId, path, principal });
+        await serve({ req, res }, { peerId, path, principal, until });
       } catch (error) {
         onInternalError(peerId, error);
         if (res.headersSent) res.destroy();

@@ -71,11 +71,12 @@ function readBytes(req: IncomingMessage, limit: number): Promise<Buffer> {
     };
     req.on('data', onData);
     req.once('end', () => resolve(Buffer.concat(chunks, size)));
-    req.once('error', reject);
-    req.once('close', () => {
+    const onCutOff = (): void => {
       if (req.readableEnded) return;
       reject(new GatewayError('canceled', 'The request was cut off.'));
-    });
+    };
+    req.once('error', onCutOff);
+    req.once('close', onCutOff);
   });
 }
 

@@ -20,6 +20,7 @@ import type {
 } from '@a2a-js/sdk';
 import { AgentCard as AgentCardCodec } from '@a2a-js/sdk';
 import type { A2ARequestHandler, ServerCallContext } from '@a2a-js/sdk/server';
+import { authorize, type Action } from '../auth/permissions.ts';
 import type { Contexts } from '../engine/contexts.ts';
 import { isTerminal } from '../model/a2a.ts';
 import type { AgentCard, Message } from '../model/a2a.ts';
@@ -60,6 +61,24 @@ export interface RequestHandlerOptions {
  */
 const acknowledgeMs = { a2a: 2000, mcp: 100 } as const;
 
+/** What each operation does, for permissions; one without an entry does not compile. */
+export const operationActions = {
+  getAgentCard: 'read',
+  getAuthenticatedExtendedAgentCard: 'read',
+  sendMessage: 'call',
+  sendMessageStream: 'call',
+  resubscribe: 'read',
+  getTask: 'read',
+  listTasks: 'read',
+  cancelTask: 'call',
+  createTaskPushNotificationConfig: 'call',
+  getTaskPushNotificationConfig: 'read',
+  listTaskPushNotificationConfigs: 'read',
+  deleteTaskPushNotificationConfig: 'call',
+} as const satisfies Record<keyof A2ARequestHandler, Action>;
+
+type Operation = keyof typeof operationActions;
+
 interface Sent {
   handle: TaskHandle;
   /** The sequence after which something new counts; 0 for new work. */
@@ -85,7 +104,7 @@ export class TaskRequestHandler implements A2ARequestHandler {
     _params: unknown,
     context: ServerCallContext,
   ): Promise<SdkAgentCard> {
-    return this.#run(context, async (call) => {
+    return this.#run('getAuthenticatedExtendedAgentCard', context, async (call) => {
       const { principal, peerId, signal, trace } = call;
       const peer = this.#options.peers.get(peerId);
       if (peer?.protocol !== 'a2a') {
@@ -101,7 +120,7 @@ export class TaskRequestHandler implements A2ARequestHandler {
     params: SendMessageRequest,
     context: ServerCallContext,
   ): Promise<SdkMessage | SdkTask> {
-    return this.#run(context, async (call) => {
+    return this.#run('sendMessage', context, async (call) => {
       const sent = await this.#send(params, context, call);
       const settled = await this.#awaitAnswer(sent, call);
       if (settled.kind === 'message') return sdkMessage(this.#direct(settled.message, call));
@@ -117,6 +136,8 @@ export class TaskRequestHandler implements A2ARequestHandler {
   ): AsyncGenerator<SdkStreamResponse, void, undefined> {
     const call = callOf(context);
     try {
+      this.#authorize('sendMessageStream', call);
+      call.countStream();
       const { handle, afterSeq, historyLength } = await this.#send(params, context, call);
       if (afterSeq === 0) {
         const { signal } = call;
@@ -142,6 +163,8 @@ export class TaskRequestHandler implements A2ARequestHandler {
   ): AsyncGenerator<SdkStreamResponse, void, undefined> {
     const call = callOf(context);
     try {
+      this.#authorize('resubscribe', call);
+      call.countStream();
       const handle = await this.#open(params.id, call);
       const view = handle.view();
       if (isTerminal(view.task.status.state)) {
@@ -159,7 +182,7 @@ export class TaskRequestHandler implements A2ARequestHandler {
 
   /** Spec: A2A 1.0 §3.1.3 */
   async getTask(params: GetTaskRequest, context: ServerCallContext): Promise<SdkTask> {
-    return this.#run(context, async (call) => {
+    return this.#run('getTask', context, async (call) => {
       const historyLength = checkedHistoryLength(params.historyLength, 'historyLength');
       const handle = await this.#open(params.id, call);
       return sdkTask(shownTask(handle.view().task, { historyLength }));
@@ -171,7 +194,7 @@ export class TaskRequestHandler implements A2ARequestHandler {
     params: ListTasksRequest,
     context: ServerCallContext,
   ): Promise<ListTasksResponse> {
-    return this.#run(context, async (call) => {
+    return this.#run('listTasks', context, async (call) => {
       const historyLength = checkedHistoryLength(params.historyLength, 'historyLength');
       const filter = taskFilter(params, call.peerId);
       const page = await this.#options.tasks.list(call.principal, filter);
@@ -187,7 +210,7 @@ export class TaskRequestHandler implements A2ARequestHandler {
 
   /** Spec: A2A 1.0 §3.1.5 */
   async cancelTask(params: CancelTaskRequest, context: ServerCallContext): Promise<SdkTask> {
-    return this.#run(context, async (call) => {
+    return this.#run('cancelTask', context, async (call) => {
       const { principal, peerId } = call;
       const view = await this.#options.tasks.cancel(principal, taskId(params.id), peerId);
       return sdkTask(shownTask(view.task, {}));
@@ -198,28 +221,28 @@ export class TaskRequestHandler implements A2ARequestHandler {
     _params: unknown,
     context: ServerCallContext,
   ): Promise<TaskPushNotificationConfig> {
-    return this.#noPush(context);
+    return this.#noPush('createTaskPushNotificationConfig', context);
   }
 
   async getTaskPushNotificationConfig(
     _params: unknown,
     context: ServerCallContext,
   ): Promise<TaskPushNotificationConfig> {
-    return this.#noPush(context);
+    return this.#noPush('getTaskPushNotificationConfig', context);
   }
 
   async listTaskPushNotificationConfigs(
     _params: unknown,
     context: ServerCallContext,
   ): Promise<ListTaskPushNotificationConfigsResponse> {
-    return this.#noPush(context);
+    return this.#noPush('listTaskPushNotificationConfigs', context);
   }
 
   async deleteTaskPushNotificationConfig(
     _params: unknown,
     context: ServerCallContext,
   ): Promise<void> {
-    return this.#noPush(context);
+    return this.#noPush('deleteTaskPushNotificationConfig', context);
   }
 
   async #send(params: SendMessageRequest, context: ServerCallContext, call: Call): Promise<Sent> {
@@ -321,22 +344,35 @@ export class TaskRequestHandler implements A2ARequestHandler {
     return this.#options.peers.get(call.peerId)?.protocol === 'mcp';
   }
 
-  async #noPush(context: ServerCallContext): Promise<never> {
-    return this.#run(context, async () => {
+  async #noPush(operation: Operation, context: ServerCallContext): Promise<never> {
+    return this.#run(operation, context, async () => {
       throw pushUnsupported();
     });
   }
 
-  async #run<T>(context: ServerCallContext, operation: (call: Call) => Promise<T>): Promise<T> {
+  async #run<T>(
+    operation: Operation,
+    context: ServerCallContext,
+    run: (call: Call) => Promise<T>,
+  ): Promise<T> {
     const call = callOf(context);
     try {
-      return await operation(call);
+      this.#authorize(operation, call);
+      return await run(call);
     } catch (error) {
       throw this.#faultOf(error, call);
     }
   }
 
+  #authorize(operation: Operation, { principal, peerId }: Call): void {
+    authorize(principal, operationActions[operation], peerId);
+  }
+
   #faultOf(thrown: unknown, call: Call): Error {
+    if (thrown instanceof GatewayError && thrown.code === 'forbidden') {
+      const { scopes } = thrown.facts;
+      if (Array.isArray(scopes)) call.challenge(scopes.map(String));
+    }
     const fault = a2aFaultOf(thrown);
     if (fault.unexpected) this.#options.onInternalError(call.peerId, thrown);
     if (fault.retryAfterMs !== undefined) call.retryAfter(fault.retryAfterMs);

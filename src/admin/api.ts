@@ -2,7 +2,8 @@
  * The admin API, on plain node:http: peers and definitions, for programs on this machine.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Principal } from '../model/principal.ts';
+import { adminScope } from '../auth/permissions.ts';
+import { anonymous, ownerKey, type Principal } from '../model/principal.ts';
 import { decide, definitionShown, definitionsShown, kindOf } from './definitions-api.ts';
 import { checkLocal, type AdminCheck } from './local-only.ts';
 import { peerShown, peersShown, type PeersApiOptions } from './peers-api.ts';
@@ -13,6 +14,8 @@ import { bodyOf } from './request-body.ts';
 export interface AdminOptions extends PeersApiOptions {
   /** Knows who may administer. */
   readonly mayAdminister: AdminCheck;
+  /** The headers that tell a caller with a token which scope it lacks. */
+  readonly challenge: () => Record<string, string>;
   /** Hears of what nobody foresaw. */
   readonly fault: (error: unknown, where: string) => void;
 }
@@ -105,7 +108,7 @@ const routes: readonly Route[] = [
 export function createAdminApi(options: AdminOptions): AdminApi {
   return async (req, res, who) => {
     try {
-      checkLocal(req, options.mayAdminister);
+      admit({ req, res, who }, options);
       const { status, body, location } = await answer(req, who, options);
       if (location !== undefined) res.setHeader('location', location);
       if (body === undefined) res.writeHead(status, { 'cache-control': 'no-store' }).end();
@@ -116,6 +119,17 @@ export function createAdminApi(options: AdminOptions): AdminApi {
       sendProblem(res, error instanceof Problem ? error : unforeseen);
     }
   };
+}
+
+/** Lets in whoever knows this machine's token, or has one with the scope. */
+function admit(
+  { req, res, who }: { req: IncomingMessage; res: ServerResponse; who: Principal },
+  { mayAdminister, challenge }: AdminOptions,
+): void {
+  if (ownerKey(who) === ownerKey(anonymous)) return checkLocal(req, mayAdminister);
+  if (who.scopes.includes(adminScope)) return;
+  for (const [name, value] of Object.entries(challenge())) res.setHeader(name, value);
+  throw new Problem(403, `This needs the scope "${adminScope}". Ask for a token with it.`);
 }
 
 async function answer(
@@ -136,9 +150,14 @@ async function answer(
     }
     const at = match.slice(1).map(decoded);
     const query = url?.searchParams ?? new URLSearchParams();
-    return handler({ req, by: who.subject, query, at }, options);
+    return handler({ req, by: nameOf(who), query, at }, options);
   }
   throw new Problem(404, 'There is /admin/peers and /admin/definitions.');
+}
+
+/** Who decided something, as it is kept. */
+function nameOf(who: Principal): string {
+  return who.issuer === '' ? who.subject : `${who.organization}/${who.subject}`;
 }
 
 function refOf([peer = '', kind = '', name = '']: readonly string[]) {

@@ -32,12 +32,15 @@ describe('a configuration', () => {
   it('of nothing is a loopback gateway with defaults', () => {
     expect(config('')).toEqual({
       gateway: {
+        allowedHosts: [],
+        allowedOrigins: [],
         listen: { host: '127.0.0.1', port: 8080 },
         organization: { id: 'local', name: 'Isthmus' },
       },
       store: { url: { kind: 'sqlite', path: './data/isthmus.db' } },
       keys: { dir: './data/keys' },
-      auth: { mode: 'open', issuers: [], clients: [] },
+      auth: { mode: 'open', issuers: [], clients: [], leeway: 60_000, tokenTtl: 600_000 },
+      connections: [],
       peers: [],
       limits: {
         body: 4_194_304,
@@ -45,6 +48,9 @@ describe('a configuration', () => {
         syncCall: 55_000,
         interruptTtl: 86_400_000,
         openInterruptsPerPrincipal: 1000,
+        perPeerRps: 0,
+        refusedPerMinute: 120,
+        bodies: 268_435_456,
         streamQueue: 1_048_576,
         artifactInline: 65_536,
         taskTtl: 604_800_000,
@@ -72,8 +78,15 @@ describe('a configuration', () => {
       ],
     });
     expect(config(text).organizations).toEqual([
-      { id: 'partner', domains: ['partner.example'], cardKeys: { jwks }, cardSignatures: 'prefer' },
-      { id: 'other', domains: [], cardSignatures: 'ignore' },
+      {
+        id: 'partner',
+        domains: ['partner.example'],
+        cardKeys: { jwks },
+        clientIds: [],
+        scopes: [],
+        cardSignatures: 'prefer',
+      },
+      { id: 'other', domains: [], clientIds: [], scopes: [], cardSignatures: 'ignore' },
     ]);
   });
 
@@ -258,7 +271,40 @@ describe('mistakes', () => {
     ['auth: { mode: none }', ['auth.mode: expected open or oauth']],
     [
       'auth: { mode: oauth }',
-      ['auth.mode: oauth is not available yet; use open on a loopback listener'],
+      [
+        'gateway.publicUrl: expected the origin that tokens are for; oauth needs it',
+        'auth: expected somebody whose tokens are accepted: issuers or clients',
+      ],
+    ],
+    [
+      'gateway: { publicUrl: "http://gw.example" }\nauth: { mode: oauth, issuers: [{ issuer: https://i.example, organization: local }] }',
+      ['gateway.publicUrl: expected https: tokens must not travel in the clear'],
+    ],
+    [
+      'gateway: { publicUrl: "https://gw.example" }\nauth: { mode: oauth, issuers: [{ issuer: https://gw.example/sts, organization: local }] }',
+      ['auth.issuers[0].issuer: this is the gateway itself, whose tokens are accepted anyway'],
+    ],
+    [
+      'auth: { issuers: [{ issuer: https://i.example, organization: a }] }',
+      [
+        'auth.issuers[0].organization: expected the id of gateway.organization or of an entry of organizations',
+      ],
+    ],
+    [
+      'auth: { clients: [{ clientId: a, organization: local }] }',
+      [
+        'auth.clients[0]: expected jwks or jwksUri; only a client id that is a URL leads to its keys',
+      ],
+    ],
+    [
+      'auth: { clients: [{ clientId: https://a.example/c.json, organization: local, scopes: [all] }] }',
+      [
+        'auth.clients[0].scopes[0]: expected a scope such as peer:travel:call, peer:*:read or admin',
+      ],
+    ],
+    [
+      'auth: { authorizationServer: {} }',
+      ['auth.authorizationServer: expected an entry of issuers with login, where people log in'],
     ],
     [
       'auth: { issuers: [{ issuer: https://i.example, organization: a, algorithms: [HS256] }] }',
@@ -304,7 +350,7 @@ describe('mistakes', () => {
     [
       'organizations: [{ id: a, clientIds: [x] }]',
       [
-        "organizations[0].clientIds: naming an organization's clients is not available yet; remove this section",
+        'organizations[0].clientIds[0]: expected an http or https URL without user name and password',
       ],
     ],
     [
@@ -368,12 +414,14 @@ describe('mistakes', () => {
       ['peers[0].credentials.scope: unknown key'],
     ],
     [
-      peers(`id: a\n${url}\ncredentials: { type: user_oauth, connection: a }`),
-      ['peers[0].credentials.type: user_oauth is not available yet; use none or bearer'],
+      peers(`id: a\n${url}\ncredentials: { type: user_oauth }`),
+      ['peers[0].credentials.connection: expected the id of an entry of connections'],
     ],
     [
       peers(`id: a\n${url}\ncredentials: { type: basic }`),
-      ['peers[0].credentials.type: expected none or bearer'],
+      [
+        'peers[0].credentials.type: expected none, bearer, client_credentials, token_exchange, id_jag or user_oauth',
+      ],
     ],
     [
       peers(`id: a\n${url}\nheaders: { Authorization: x }`),

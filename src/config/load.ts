@@ -5,6 +5,8 @@ import type { z } from 'zod';
 import { pathText, type Mistake } from './mistake.ts';
 import { substitute } from './placeholders.ts';
 import { peer, type PeerConfig } from './peer.ts';
+import { secretMistakes } from './secret-check.ts';
+import { connectionMistakes } from './token-places.ts';
 import { configSchema, isLoopbackHost, type Config } from './schema.ts';
 
 /** A configuration, or every reason why it is none. */
@@ -55,6 +57,8 @@ export function parseConfig(text: string, context: LoadContext): LoadResult {
   }
   const { value, mistakes } = substitute(written, context);
   if (mistakes.length > 0) return failed(mistakes);
+  const secrets = secretMistakes(value);
+  if (secrets.length > 0) return failed(secrets);
 
   const result = configSchema.safeParse(withListen(value, context.listen), { error: describe });
   if (!result.success) return failed(result.error.issues.flatMap(mistakesOf));
@@ -95,10 +99,25 @@ function failed(mistakes: readonly Mistake[]): LoadResult {
 function semanticMistakes(config: Config): Mistake[] {
   const mistakes: Mistake[] = [];
   if (config.auth.mode === 'oauth') {
-    mistakes.push({
-      path: 'auth.mode',
-      message: 'oauth is not available yet; use open on a loopback listener',
-    });
+    if (config.gateway.publicUrl === undefined) {
+      const message = 'expected the origin that tokens are for; oauth needs it';
+      mistakes.push({ path: 'gateway.publicUrl', message });
+    } else if (!isSafeOrigin(config.gateway.publicUrl)) {
+      const message = 'expected https: tokens must not travel in the clear';
+      mistakes.push({ path: 'gateway.publicUrl', message });
+    }
+    const { issuers, clients } = config.auth;
+    const { publicUrl = '' } = config.gateway;
+    for (const [index, { issuer }] of issuers.entries()) {
+      if (issuer !== `${publicUrl}/sts` && issuer !== `${publicUrl}/as`) continue;
+      const message = 'this is the gateway itself, whose tokens are accepted anyway';
+      mistakes.push({ path: `auth.issuers[${index}].issuer`, message });
+    }
+    const hasClients = config.organizations.some(({ clientIds }) => clientIds.length > 0);
+    if (issuers.length === 0 && clients.length === 0 && !hasClients) {
+      const message = 'expected somebody whose tokens are accepted: issuers or clients';
+      mistakes.push({ path: 'auth', message });
+    }
   } else if (!isLoopbackHost(config.gateway.listen.host)) {
     mistakes.push({
       path: 'auth.mode',
@@ -106,13 +125,37 @@ function semanticMistakes(config: Config): Mistake[] {
         'open is refused on a listener that is not loopback; set gateway.listen.host to 127.0.0.1',
     });
   }
+  for (const [index, entry] of config.peers.entries()) {
+    for (const { path, message } of connectionMistakes(entry, config.connections)) {
+      mistakes.push({ path: `peers[${index}].${path}`, message });
+    }
+  }
   const known = new Set(config.organizations.map(({ id }) => id));
+  const own = config.gateway.organization.id;
+  for (const [index, { id }] of config.organizations.entries()) {
+    if (id !== own) continue;
+    const message = 'this is gateway.organization, which is no other organization';
+    mistakes.push({ path: `organizations[${index}].id`, message });
+  }
+  for (const list of ['issuers', 'clients'] as const) {
+    for (const [index, { organization }] of config.auth[list].entries()) {
+      if (organization === own || known.has(organization)) continue;
+      const message = 'expected the id of gateway.organization or of an entry of organizations';
+      mistakes.push({ path: `auth.${list}[${index}].organization`, message });
+    }
+  }
   for (const [index, { organization }] of config.peers.entries()) {
     if (organization === undefined || known.has(organization)) continue;
     const message = 'expected the id of an entry of organizations';
     mistakes.push({ path: `peers[${index}].organization`, message });
   }
   return mistakes;
+}
+
+/** Spec: RFC 9700 §2.6 (TLS); plain HTTP is for this machine alone */
+function isSafeOrigin(origin: string): boolean {
+  const { protocol, hostname } = new URL(origin);
+  return protocol === 'https:' || isLoopbackHost(hostname);
 }
 
 function withListen(value: unknown, listen: LoadContext['listen']): unknown {

@@ -1,39 +1,11 @@
 /** An entry of `peers`: a remote system, how it is reached and what it may be shown as. */
 import { z } from 'zod';
+import { credentials, type PeerCredentials } from './credentials.ts';
 import { duration, durationOrNone, flag } from './units.ts';
 import { httpUrl, origin, word } from './words.ts';
 
 /** Path segments beside the peers' own, which a peer id must not shadow. */
 export const reservedPeerIds = ['server-card', 'tasks', 'v1'] as const;
-
-const futureCredentials = ['client_credentials', 'token_exchange', 'id_jag', 'user_oauth'];
-
-/** How the gateway identifies itself to a peer. */
-export type PeerCredentials =
-  { readonly type: 'none' } | { readonly type: 'bearer'; readonly token: string };
-
-const credentials = z
-  .looseObject({ type: z.string({ error: 'expected none or bearer' }) })
-  .transform((value, context): PeerCredentials => {
-    const shapes = {
-      none: z.strictObject({ type: z.literal('none') }),
-      bearer: z.strictObject({
-        type: z.literal('bearer'),
-        token: word('a token').regex(/^[\w.~+/-]+=*$/, 'expected a token without spaces'),
-      }),
-    } as const;
-    if (value.type === 'none' || value.type === 'bearer') {
-      const result = shapes[value.type].safeParse(value);
-      if (result.success) return result.data;
-      for (const issue of result.error.issues) context.issues.push({ ...issue, input: undefined });
-      return z.NEVER;
-    }
-    const message = futureCredentials.includes(value.type)
-      ? `${value.type} is not available yet; use none or bearer`
-      : 'expected none or bearer';
-    context.addIssue({ code: 'custom', path: ['type'], message });
-    return z.NEVER;
-  });
 
 const ownHeaders =
   /^(authorization|host|content-length|content-type|accept|connection|keep-alive|transfer-encoding|te|trailer|upgrade|proxy-.*|cookie|mcp-.*|a2a-.*|traceparent|tracestate|last-event-id)$/i;
@@ -137,6 +109,11 @@ export interface DiscoverPeerConfig extends PeerBase {
 
 /** A remote system that the gateway serves on both faces. */
 export type ResolvedPeerConfig = A2aPeerConfig | McpPeerConfig;
+
+/** Every origin that is sent a peer's credentials and headers. */
+export function originsOf(peer: ResolvedPeerConfig): readonly string[] {
+  return peer.kind === 'a2a' ? peer.origins : [new URL(peer.url).origin];
+}
 
 /** An entry of `peers`: what it is, or where that can be found out. */
 export type PeerConfig = ResolvedPeerConfig | DiscoverPeerConfig;

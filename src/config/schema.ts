@@ -1,5 +1,7 @@
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
+import { auth } from './auth.ts';
+import { connection } from './connection.ts';
 import { organization } from './organization.ts';
 import { peer } from './peer.ts';
 import { duration, flag, size, whole } from './units.ts';
@@ -10,9 +12,17 @@ import { httpUrl, later, origin, word } from './words.ts';
  * Messages complete the sentence "<path>: …" and never repeat a value, which may be a secret.
  */
 
+const hostValue = word('a host name, with or without a port')
+  .toLowerCase()
+  .refine(isHost, 'expected a host name, with or without a port, such as gw.internal:8080');
+
 const gateway = z.strictObject({
   /** Origin of every URL that is published; derived from the listener when absent. */
   publicUrl: origin.optional(),
+  /** Further `Host` values to be called by: those of a proxy or a health check. */
+  allowedHosts: z.array(hostValue).default([]),
+  /** Origins of web pages that may call the faces. */
+  allowedOrigins: z.array(origin).default([]),
   listen: z
     .strictObject({
       host: word('a host name or address').default('127.0.0.1'),
@@ -49,44 +59,6 @@ const store = z.strictObject({
     .prefault('sqlite:./data/isthmus.db'),
 });
 
-const algorithms = z.enum(
-  [
-    'ES256',
-    'ES384',
-    'ES512',
-    'RS256',
-    'RS384',
-    'RS512',
-    'PS256',
-    'PS384',
-    'PS512',
-    'EdDSA',
-    'Ed25519',
-  ],
-  { error: 'expected an asymmetric JWS algorithm such as ES256' },
-);
-
-const auth = z.strictObject({
-  mode: z.enum(['open', 'oauth'], { error: 'expected open or oauth' }).default('open'),
-  issuers: z
-    .array(
-      z.strictObject({
-        issuer: httpUrl,
-        organization: word('an organization id'),
-        algorithms: z
-          .array(algorithms)
-          .min(1, 'expected at least one algorithm')
-          .default(['ES256']),
-      }),
-    )
-    .default([]),
-  clients: z
-    .array(
-      z.strictObject({ clientId: word('a client id'), organization: word('an organization id') }),
-    )
-    .default([]),
-});
-
 const limits = z.strictObject({
   /** Largest request body, in bytes. */
   body: size().prefault('4MiB'),
@@ -97,6 +69,22 @@ const limits = z.strictObject({
   /** How long a question stays open. */
   interruptTtl: duration().prefault('24h'),
   openInterruptsPerPrincipal: whole(1, 1_000_000).prefault(1000),
+  /**
+   * What one caller may do. In `open` mode, where everybody is one caller, each is without a bound
+   * unless it is set; 0 takes a bound away.
+   */
+  perPrincipalRps: whole(0, 1_000_000).optional(),
+  perPrincipalBurst: whole(1, 1_000_000).optional(),
+  runningTasksPerPrincipal: whole(0, 1_000_000).optional(),
+  streamsPerPrincipal: whole(0, 1_000_000).optional(),
+  sessionsPerPrincipal: whole(0, 1_000_000).optional(),
+  /** Requests a second to one peer, of all callers together; 0: no bound. */
+  perPeerRps: whole(0, 1_000_000).prefault(0),
+  perPeerBurst: whole(1, 1_000_000).optional(),
+  /** Refused credentials a minute from one network address; 0: no bound. */
+  refusedPerMinute: whole(0, 1_000_000).prefault(120),
+  /** Request bodies that may be on their way at the same time, in bytes. */
+  bodies: size().prefault('256MiB'),
   /** Bytes that may wait for a slow reader before its stream is closed. */
   streamQueue: size().prefault('1MiB'),
   /** Largest part that is returned inline; a larger one becomes a link. */
@@ -130,7 +118,10 @@ const egress = z.strictObject({
 
 function isAllowEntry(text: string): boolean {
   if (text.includes('/')) return ipaddr.isValidCIDR(text);
-  if (ipaddr.isValid(text)) return true;
+  return ipaddr.isValid(text) || isHost(text);
+}
+
+function isHost(text: string): boolean {
   return (
     /^(\[[0-9a-f:.]+\]|[^\s:/@?#*]+)(:\d{1,5})?$/i.test(text) && URL.canParse(`http://${text}`)
   );
@@ -172,7 +163,19 @@ export const configSchema = z.strictObject({
         .default('info'),
     })
     .prefault({}),
-  connections: later('connecting users to third parties'),
+  connections: z
+    .array(connection, { error: 'expected a list of connections' })
+    .superRefine((connections, context) => {
+      const seen = new Set<string>();
+      for (const [index, { id }] of connections.entries()) {
+        if (seen.has(id)) {
+          const message = 'used by another connection';
+          context.addIssue({ code: 'custom', path: [index, 'id'], message });
+        }
+        seen.add(id);
+      }
+    })
+    .default([]),
   organizations: z
     .array(organization, { error: 'expected a list of organizations' })
     .superRefine((organizations, context) => {

@@ -101,6 +101,26 @@ describe('a watched configuration', () => {
     expect(applied).toEqual([]);
   });
 
+  it('takes up issuers, clients and connections, not where people log in', async () => {
+    const auth = (issuers: string) => `auth: { issuers: [${issuers}] }\n`;
+    const idp = 'issuer: https://idp.example, organization: local';
+    const other = '{ issuer: https://other.example, organization: local }';
+    const { file, watch } = start(auth(`{ ${idp}, login: { clientId: a } }`));
+    const connections = 'connections: [{ id: mail, issuer: https://as.example }]\n';
+    const clients = `  clients: [{ clientId: https://c.example/c.json, organization: local }]\n`;
+    writeFileSync(
+      file,
+      `auth:\n  issuers: [{ ${idp}, login: { clientId: a } }, ${other}]\n${clients}${connections}`,
+    );
+    expect((await watch.reload()).kind).toBe('applied');
+    writeFileSync(file, auth(`{ ${idp}, login: { clientId: b } }`));
+    const message = 'changes only with a restart; the old configuration stays';
+    expect(await watch.reload()).toEqual({
+      kind: 'rejected',
+      mistakes: [{ path: 'auth.issuers', message }],
+    });
+  });
+
   it('cannot change a limit of a running process, and says which', async () => {
     const { file, watch, applied } = start('limits: { syncCall: 5s }');
     writeFileSync(file, 'limits: { syncCall: 6s }\ntelemetry: { metrics: false }');

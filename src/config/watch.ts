@@ -98,7 +98,13 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
 }
 
 /** What a running process takes up; everything else is read once, at its start. */
-const reloadable: ReadonlySet<string> = new Set(['peers', 'organizations', 'egress', 'log']);
+const reloadable: ReadonlySet<string> = new Set([
+  'peers',
+  'organizations',
+  'connections',
+  'egress',
+  'log',
+]);
 
 function fixedMistakes(before: Config, after: Config): Mistake[] {
   const was = settingsOf(before);
@@ -111,9 +117,18 @@ function fixedMistakes(before: Config, after: Config): Mistake[] {
     }));
 }
 
+/** Issuers and clients come and go; where people log in stays. */
+function fixedAuth({ issuers, clients: _reloaded, ...rest }: Config['auth']): object {
+  const logins = issuers
+    .filter(({ login }) => login !== undefined)
+    .map(({ issuer, organization, login }) => ({ issuer, organization, login }));
+  return { ...rest, issuers: logins };
+}
+
 /** The settings that stay, each as JSON under its path of two words. */
 function settingsOf(config: Config): Map<string, string | undefined> {
-  const sections = Object.entries(config).filter(([section]) => !reloadable.has(section));
+  const fixed = { ...config, auth: fixedAuth(config.auth) };
+  const sections = Object.entries(fixed).filter(([section]) => !reloadable.has(section));
   return new Map(
     sections.flatMap(([section, settings]) =>
       Object.entries((settings ?? {}) as Record<string, unknown>).map(

@@ -25,6 +25,12 @@ export const httpUrl = z
     return z.NEVER;
   });
 
+/** A URL of an authorization server or of keys: nobody in between may change what it says. */
+export const secureUrl = httpUrl.refine((text) => {
+  const { protocol, hostname } = new URL(text);
+  return protocol === 'https:' || /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname);
+}, 'expected an https URL; plain http is for loopback alone');
+
 /** The origin of such a URL, without a path. */
 export const origin = httpUrl.transform((text, context) => {
   const url = new URL(text);

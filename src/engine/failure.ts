@@ -18,6 +18,8 @@ const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'extension-required',
   'unsupported',
   'capability-required',
+  'forbidden',
+  'connection-needed',
   'too-large',
   'too-many',
   'shutting-down',

@@ -4,7 +4,10 @@
  */
 import { isTerminal, type TaskState } from '../model/a2a.ts';
 import { isoTime, type Clock, type MintId } from '../model/ids.ts';
+import { isObject } from '../model/json.ts';
+import type { OwnerKey } from '../model/principal.ts';
 import { Roster } from '../model/roster.ts';
+import { Tally } from '../model/tally.ts';
 import { protocolOf, type Peer, type PeerContext, type PeerEvent } from '../ports/peer.ts';
 import type { Contexts } from './contexts.ts';
 import { failureText, isRefusal } from './failure.ts';
@@ -34,6 +37,7 @@ const stopPatienceMs = 1000;
 export class TaskDriver {
   readonly #tools: DriverTools;
   readonly #driven = new Roster<Driving>();
+  readonly #drivenOf = new Tally<OwnerKey>();
 
   constructor(tools: DriverTools) {
     this.#tools = tools;
@@ -44,11 +48,16 @@ export class TaskDriver {
     return this.#driven.size;
   }
 
+  /** How many of them are this owner's. */
+  countOf(owner: OwnerKey): number {
+    return this.#drivenOf.of(owner);
+  }
+
   /** How many of them the peer could tell nobody about: plain calls, and sends without an answer. */
   get perishable(): number {
     const driven = this.#driven.members().map(({ live }) => live);
     const running = driven.filter((live) => !live.isSettled);
-    return running.filter((live) => live.position?.['taskId'] === undefined).length;
+    return running.filter((live) => !outlivesUs(live)).length;
   }
 
   /** Whether somebody reads from the peer for this task. */
@@ -72,7 +81,9 @@ export class TaskDriver {
     if (live.driving !== undefined) this.#driven.remove(live.driving);
     const seat = this.#driven.add({ live, done: driving });
     live.driving = seat;
+    const uncount = this.#drivenOf.open(live.owner);
     void driving.finally(() => {
+      uncount();
       this.#driven.remove(seat);
       if (live.driving === seat) live.driving = undefined;
     });
@@ -191,6 +202,13 @@ export class TaskDriver {
       }
     }
   }
+}
+
+/** The peer knows of it, or nothing was sent yet because a person has to consent first. */
+function outlivesUs({ position, isStored }: LiveTask): boolean {
+  if (position?.['taskId'] !== undefined) return true;
+  const consent = position?.['consent'];
+  return isStored && isObject(consent) && consent['sent'] !== true;
 }
 
 function peerContext(

@@ -91,7 +91,12 @@ let events: BusinessEvent[];
 let now: number;
 const seal = createSeal(Buffer.alloc(32, 7));
 
-function boot(peer: ScriptedPeer | undefined, limits: { openInterrupts?: number } = {}): void {
+interface BootLimits {
+  openInterrupts?: number;
+  runningTasks?: number;
+}
+
+function boot(peer: ScriptedPeer | undefined, limits: BootLimits = {}): void {
   store = new SqliteTaskStore(openDatabase(join(dir, 'tasks.db')));
   events = [];
   engine = new TaskEngine({
@@ -108,6 +113,9 @@ function boot(peer: ScriptedPeer | undefined, limits: { openInterrupts?: number 
       taskTtlMs: 60_000,
       interruptTtlMs: 10_000,
       openInterruptsPerPrincipal: limits.openInterrupts ?? 100,
+      ...(limits.runningTasks !== undefined && {
+        runningTasksPerPrincipal: limits.runningTasks,
+      }),
       cancelWaitMs: 200,
       progressEveryMs: 250,
       sweepEveryMs: 20,
@@ -116,10 +124,10 @@ function boot(peer: ScriptedPeer | undefined, limits: { openInterrupts?: number 
   });
 }
 
-async function reboot(peer: ScriptedPeer | undefined): Promise<void> {
+async function reboot(peer: ScriptedPeer | undefined, limits: BootLimits = {}): Promise<void> {
   await engine.stop();
   await store.close();
-  boot(peer);
+  boot(peer, limits);
   await engine.recover();
 }
 
@@ -349,6 +357,108 @@ describe('questions', () => {
     }
     expect(() => start()).toThrow(expect.objectContaining({ code: 'too-many' }));
     expect(() => start(hello(), bob)).not.toThrow();
+  });
+
+  it('counts questions that were open before a restart', async () => {
+    const peer = new ScriptedPeer('a2a', async function* () {
+      yield asked();
+    });
+    boot(peer);
+    const handles = [start(), start()];
+    for (const handle of handles) await (await handle.settled(), handle.commit());
+    await reboot(peer, { openInterrupts: 2 });
+    expect(() => start()).toThrow(expect.objectContaining({ code: 'too-many' }));
+    await engine.cancel(anonymous, handles[0]?.id ?? '', 'p', { commitFirst: true });
+    expect(() => start()).not.toThrow();
+  });
+});
+
+describe('running tasks', () => {
+  const endless = () => {
+    const ends: (() => void)[] = [];
+    const peer = new ScriptedPeer('a2a', async function* (context) {
+      yield { kind: 'position', position: { taskId: mintId() } };
+      yield status('TASK_STATE_WORKING');
+      await new Promise<void>((resolve) => {
+        ends.push(resolve);
+        context.signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+      yield status('TASK_STATE_COMPLETED');
+    });
+    return { peer, ends };
+  };
+  const tooMany = expect.objectContaining({ code: 'too-many', facts: { retryAfterMs: 5000 } });
+
+  it('are capped per principal, neighbours are not touched, and an end makes room', async () => {
+    const { peer, ends } = endless();
+    boot(peer, { runningTasks: 3 });
+    const handles = [start(), start(), start()];
+    for (const handle of handles) await (await handle.acknowledged(), handle.commit());
+    expect(() => start()).toThrow(tooMany);
+    expect(() => start(hello(), bob)).not.toThrow();
+    await expect.poll(() => ends.length).toBe(4);
+    ends[0]?.();
+    await expect.poll(() => engine.driving).toBe(3);
+    expect(() => start()).not.toThrow();
+    expect(() => start()).toThrow(tooMany);
+  });
+
+  it('count again after a restart', async () => {
+    const { peer } = endless();
+    boot(peer, { runningTasks: 2 });
+    for (const handle of [start(), start()]) await (await handle.acknowledged(), handle.commit());
+    peer.onResume = async function* () {
+      await new Promise((resolve) => setTimeout(resolve, 60_000).unref());
+      yield status('TASK_STATE_WORKING');
+    };
+    await reboot(peer, { runningTasks: 2 });
+    expect(() => start()).toThrow(tooMany);
+    expect(() => start(hello(), bob)).not.toThrow();
+  });
+
+  it('that only wait for their caller do not count', async () => {
+    boot(
+      new ScriptedPeer('a2a', async function* () {
+        yield asked();
+      }),
+      { runningTasks: 1 },
+    );
+    for (let n = 0; n < 5; n += 1) {
+      const handle = start();
+      await handle.settled();
+      await handle.commit();
+      await expect.poll(() => engine.driving).toBe(0);
+    }
+  });
+});
+
+describe('work that would be lost with this process', () => {
+  it('is not what waits for a person’s consent, until it was sent', async () => {
+    const sent = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<void>();
+    boot(
+      new ScriptedPeer('mcp', async function* (): AsyncGenerator<PeerEvent> {
+        yield { kind: 'position', position: { consent: { ticket: 't' } } };
+        yield status('TASK_STATE_WORKING', 'Open the link.');
+        await sent.promise;
+        yield { kind: 'position', position: { consent: { ticket: 't', sent: true } } };
+        yield status('TASK_STATE_WORKING', 'It was sent.');
+        await ended.promise;
+        yield status('TASK_STATE_COMPLETED');
+      }),
+    );
+    const handle = start();
+    await handle.acknowledged();
+    // Nobody was promised it yet: it is on no disk.
+    expect(engine.perishable).toBe(1);
+    const { seq } = await handle.commit();
+    expect(engine.perishable).toBe(0);
+    sent.resolve();
+    await handle.events(seq, AbortSignal.timeout(2000))[Symbol.asyncIterator]().next();
+    expect(engine.perishable).toBe(1);
+    ended.resolve();
+    await handle.settled();
+    expect(engine.perishable).toBe(0);
   });
 });
 

@@ -43,6 +43,8 @@ export interface EngineLimits {
   taskTtlMs: number;
   interruptTtlMs: number;
   openInterruptsPerPrincipal: number;
+  /** Beyond it a caller starts nothing new; no bound when absent. */
+  runningTasksPerPrincipal?: number;
   /** How long `cancel` waits for the peer before it answers. */
   cancelWaitMs: number;
   /** How often progress of a stored task becomes a status. */
@@ -146,13 +148,13 @@ export class TaskEngine implements TaskService {
   }
 
   async open(principal: Principal, taskId: string, peerId: string): Promise<TaskHandle> {
-    const live = await this.#owned(principal, taskId, peerId);
+    const live = await this.#owned({ principal, taskId, peerId }, 'read');
     await live.durable();
     return live;
   }
 
   async followUp(work: FollowUpWork): Promise<{ handle: TaskHandle; afterSeq: number }> {
-    const live = await this.#owned(work.principal, work.taskId, work.peerId);
+    const live = await this.#owned(work, 'call');
     const peer = this.#peer(work.peerId);
     checkFollowUp(live, peer, work.message);
     const open = live.facts.questions;
@@ -179,6 +181,8 @@ export class TaskEngine implements TaskService {
           questions,
           // Recorded before it is sent: after a crash nobody has to guess.
           sending: { kind: 'followUp', turn },
+          // What may be done from now on is what this caller may.
+          principal: work.principal,
           ...pick(work, ['features', 'extensions', 'meta']),
         },
       },
@@ -197,7 +201,7 @@ export class TaskEngine implements TaskService {
     peerId: string,
     options: { commitFirst?: boolean } = {},
   ): Promise<TaskView> {
-    const live = await this.#owned(principal, taskId, peerId);
+    const live = await this.#owned({ principal, taskId, peerId }, 'call');
     if (isTerminal(live.state)) {
       throw new GatewayError('task-not-cancelable', `The task is already ${words(live.state)}.`);
     }
@@ -225,7 +229,7 @@ export class TaskEngine implements TaskService {
     peerId: string,
     keys: string[],
   ): Promise<TaskView> {
-    const live = await this.#owned(principal, taskId, peerId);
+    const live = await this.#owned({ principal, taskId, peerId }, 'call');
     const { questions: open, usedKeys: used } = live.facts;
     const book = renewKeys({ open, used }, keys);
     if (isInterrupted(live.state)) {
@@ -243,7 +247,7 @@ export class TaskEngine implements TaskService {
     const owner = ownerKey(principal);
     return listTasks({ store, seal, owner, filter }, async (row) => {
       const live = await this.#cache.get(row.id);
-      return live?.view();
+      return live !== undefined && this.#isReadable(live, principal) ? live.view() : undefined;
     });
   }
 
@@ -307,6 +311,14 @@ export class TaskEngine implements TaskService {
       throw new GatewayError('shutting-down', 'The gateway is stopping. Try again in a moment.');
     }
     this.#checkCap(owner);
+    const { runningTasksPerPrincipal: most = Infinity } = this.#options.limits;
+    if (this.#driver.countOf(owner) >= most) {
+      throw new GatewayError(
+        'too-many',
+        `${most} of your tasks are running. Wait for one of them to end, or cancel it.`,
+        { facts: { retryAfterMs: 5000 } },
+      );
+    }
   }
 
   /** A task that waits already counts: its peer may ask it more. */
@@ -326,7 +338,10 @@ export class TaskEngine implements TaskService {
   }
 
   /** The task of this caller; absent and foreign are one answer. */
-  async #owned(principal: Principal, taskId: string, peerId: string): Promise<LiveTask> {
+  async #owned(
+    { principal, taskId, peerId }: { principal: Principal; taskId: string; peerId: string },
+    action: 'read' | 'call',
+  ): Promise<LiveTask> {
     const live = await this.#cache.get(taskId);
     if (
       live === undefined ||
@@ -336,7 +351,18 @@ export class TaskEngine implements TaskService {
     ) {
       throw new GatewayError('task-not-found', 'There is no such task.');
     }
+    this.#options.peers.get(peerId)?.authorize?.(principal, action, live.position);
     return live;
+  }
+
+  #isReadable(live: LiveTask, principal: Principal): boolean {
+    try {
+      this.#options.peers.get(live.peerId)?.authorize?.(principal, 'read', live.position);
+      return true;
+    } catch (error) {
+      if (error instanceof GatewayError && error.code === 'forbidden') return false;
+      throw error;
+    }
   }
 
   /**
@@ -374,7 +400,10 @@ export class TaskEngine implements TaskService {
     }
     const atPeer: string[] = [];
     for (const id of referenceTaskIds) {
-      const task = await this.#owned(live.facts.principal, id, live.peerId);
+      const task = await this.#owned(
+        { principal: live.facts.principal, taskId: id, peerId: live.peerId },
+        'read',
+      );
       const taskId = task.position?.['taskId'];
       if (typeof taskId === 'string') atPeer.push(taskId);
     }

@@ -3,7 +3,6 @@
  *
  * Spec: MCP 2026-07-28 server/tools, server/prompts, server/resources, server/utilities/completion
  */
-import type { AgentCard } from '../model/a2a.ts';
 import { GatewayError } from '../model/errors.ts';
 import { isObject } from '../model/json.ts';
 import type { Json, JsonObject } from '../model/json.ts';
@@ -67,16 +66,6 @@ function unknownPrompt(name: string): GatewayError {
   return new GatewayError('tool-not-found', `Unknown prompt: ${name}`, {
     facts: { field: 'name' },
   });
-}
-
-/** The agent as `serverInfo`. */
-export function agentInfo(card: AgentCard): JsonObject {
-  return {
-    name: card.name,
-    version: card.version === '' ? '0' : card.version,
-    ...(card.description === '' ? {} : { description: card.description }),
-    ...(card.documentationUrl === undefined ? {} : { websiteUrl: card.documentationUrl }),
-  };
 }
 
 /** A tool in the client's revision: 2025-11-25 lets a caller ask for a task. */

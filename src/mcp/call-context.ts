@@ -1,7 +1,9 @@
 /** What a method handler knows about the request that it answers, and what it may do meanwhile. */
+import type { PeerIdentities } from '../discovery/peer-identities.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { ClientFeatures, InputRequest } from '../model/mcp.ts';
 import type { MintId, Clock } from '../model/ids.ts';
+import type { OwnerCap } from '../model/owner-cap.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Peer, PeerContext, PeerRegistry } from '../ports/peer.ts';
 import type { Seal } from '../ports/seal.ts';
@@ -23,6 +25,8 @@ export interface McpFaceLimits {
   keepAliveMs: number;
   sessionIdleMs: number;
   maxSessions: number;
+  /** How many of them one caller may have; no bound when absent. */
+  maxSessionsPerOwner?: number;
   maxSubscriptions: number;
   /** The polling interval that tasks suggest. */
   pollIntervalMs: number;
@@ -50,6 +54,8 @@ export interface Trace {
 export interface FaceServices {
   tasks: TaskService;
   peers: PeerRegistry;
+  /** Who the endpoints of peers are. */
+  identities: Pick<PeerIdentities, 'listed' | 'of'>;
   publicUrl: string;
   limits: McpFaceLimits;
   seal: Pick<Seal, 'seal' | 'open' | 'sealStable'>;
@@ -57,6 +63,10 @@ export interface FaceServices {
   clock: Clock;
   mintId: MintId;
   log: McpFaceLog;
+  /** How many streams one caller may have open. */
+  streams?: OwnerCap;
+  /** The headers that tell a caller at an endpoint which scopes it needs. */
+  challenge?(endpoint: string, scopes: readonly string[]): Record<string, string>;
 }
 
 /** Asks the client one thing. */
@@ -114,10 +124,14 @@ export interface Dialect {
   readonly revision: string;
   /** URL-mode elicitation exists. */
   readonly urlElicitation: boolean;
+  /** An error may name links that have to be opened before the request can go well (-32042). */
+  readonly linkErrors: boolean;
   /** A request is made a task by its own `task` member (2025-11-25). */
   readonly taskParam: boolean;
   /** The Tasks extension exists. */
   readonly tasksExtension: boolean;
+  /** `serverInfo` has a description, icons and a website. */
+  readonly describesServers: boolean;
   /** Log messages are sent only to a request that names a level. */
   readonly logsOnRequest: boolean;
   /** Parameters are mirrored into headers, which must agree with the body. */

@@ -15,9 +15,11 @@ export function clientFeatures(declared: unknown, dialect: Dialect): ClientFeatu
   const elicitation = raw['elicitation'];
   const modes = isObject(elicitation) ? elicitation : undefined;
   const extensions = raw['extensions'];
+  const elicitUrl = dialect.urlElicitation && modes?.['url'] !== undefined;
   return {
     elicitForm: modes !== undefined && (modes['form'] !== undefined || modes['url'] === undefined),
-    elicitUrl: dialect.urlElicitation && modes?.['url'] !== undefined,
+    elicitUrl,
+    ...(elicitUrl && dialect.linkErrors && { linkErrors: true }),
     sampling: isObject(raw['sampling']),
     roots: isObject(raw['roots']),
     tasks: isObject(extensions) && isObject(extensions[tasksExtension]),
@@ -25,7 +27,7 @@ export function clientFeatures(declared: unknown, dialect: Dialect): ClientFeatu
   };
 }
 
-/** A client on a connection that cannot carry questions. */
+/** A client on a connection that cannot carry questions. What errors may say stays. */
 export function unasked(features: ClientFeatures): ClientFeatures {
   const { elicitation: _e, sampling: _s, roots: _r, ...raw } = features.raw;
   const none = { elicitForm: false, elicitUrl: false, sampling: false, roots: false };

@@ -4,6 +4,7 @@
  *
  * Spec: MCP 2026-07-28 basic, "Error Codes"; basic/transports/streamable-http, "Server Validation"
  */
+import { createHash } from 'node:crypto';
 import { GatewayError } from '../model/errors.ts';
 import type { ErrorCode } from '../model/errors.ts';
 import { isObject } from '../model/json.ts';
@@ -21,12 +22,15 @@ export const rpcCode = {
   missingCapability: -32021,
   unsupportedVersion: -32022,
   legacyResourceNotFound: -32002,
+  linkRequired: -32042,
 } as const;
 
 /** An error that answers a request: the JSON-RPC error and the HTTP status of a plain answer. */
 export interface Fault {
   error: RpcError;
   status: number;
+  /** Headers of a plain answer. */
+  headers?: Record<string, string>;
 }
 
 interface Row {
@@ -56,6 +60,8 @@ const table = {
   'content-type-unsupported': inBand(rpcCode.invalidParams),
   'version-unsupported': { code: rpcCode.unsupportedVersion, status: 400 },
   'extension-required': inBand(rpcCode.invalidParams),
+  forbidden: { code: rpcCode.invalidRequest, status: 403 },
+  'connection-needed': inBand(rpcCode.internal),
   'capability-required': { code: rpcCode.missingCapability, status: 400 },
   'too-large': { code: rpcCode.invalidRequest, status: 413 },
   'too-many': { code: 429, status: 429 },
@@ -127,6 +133,20 @@ export function modernError(error: RpcError): RpcError {
 /** A JSON-RPC error of a peer, thrown so that the face relays it. */
 export function relay(error: RpcError): GatewayError {
   return new GatewayError('peer-error', error.message, { facts: { rpc: { ...error } } });
+}
+
+/**
+ * A request that failed for want of a person's consent, as the links to open before it is sent
+ * again; any other failure as it is. A link has one id, however often it is given out.
+ * Spec: MCP 2025-11-25 client/elicitation, "URL Elicitation Required Error"
+ */
+export function withLinks(thrown: unknown): unknown {
+  if (!(thrown instanceof GatewayError) || thrown.code !== 'connection-needed') return thrown;
+  const { url, message } = thrown.facts;
+  if (typeof url !== 'string' || typeof message !== 'string') return thrown;
+  const elicitationId = createHash('sha256').update(url).digest('base64url');
+  const elicitations = [{ mode: 'url', elicitationId, url, message }];
+  return relay({ code: rpcCode.linkRequired, message: thrown.message, data: { elicitations } });
 }
 
 /**

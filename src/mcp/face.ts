@@ -6,9 +6,11 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { classifyInboundRequest } from '@modelcontextprotocol/server';
+import { lacking, lackingToEnter, type Action } from '../auth/permissions.ts';
 import { isObject } from '../model/json.ts';
 import type { JsonObject } from '../model/json.ts';
 import { modernRevision } from '../model/mcp.ts';
+import type { Caller } from '../model/expiry.ts';
 import type { Principal } from '../model/principal.ts';
 import { AgentTools } from './agent-tools.ts';
 import { createAggregate } from './aggregate/aggregate.ts';
@@ -17,12 +19,14 @@ import type { FaceServices, Trace } from './call-context.ts';
 import type { CourseServices } from './call-course.ts';
 import { ConnectLinks } from './connect-links.ts';
 import type { Endpoint } from './endpoint.ts';
+import { dispatchFault } from './dispatcher.ts';
 import { fault, rpcCode } from './errors.ts';
 import { LegacySessions } from './legacy-sessions.ts';
 import { Listeners } from './listen.ts';
 import { serveModern, single } from './modern-exchange.ts';
 import type { ModernRequest, ModernServices } from './modern-exchange.ts';
-import { originCheck } from './origin.ts';
+import { originCheck, type OriginRules } from './origin.ts';
+import { actionOf } from './method-actions.ts';
 import { ParamHeaders } from './param-headers.ts';
 import { isPlainRequest } from './plain-request.ts';
 import { readMessage } from './request-body.ts';
@@ -32,6 +36,8 @@ import type { RpcRequest } from './rpc.ts';
 
 /** What the face is built from. */
 export interface McpFaceOptions extends FaceServices {
+  /** Hosts and pages that may call besides our own. */
+  origins?: OriginRules;
   /** Serves all peers as one server as well. */
   aggregate?: AggregateOptions;
   /** The trace context of an HTTP request, if it has one. */
@@ -41,14 +47,11 @@ export interface McpFaceOptions extends FaceServices {
 /** The MCP face. */
 export interface McpFace {
   /** Serves one HTTP request to `/mcp/{peerId}`; '' is `/mcp`, all peers. Never rejects. */
-  handle(
-    req: IncomingMessage,
-    res: ServerResponse,
-    peerId: string,
-    principal: Principal,
-  ): Promise<void>;
+  handle(req: IncomingMessage, res: ServerResponse, peerId: string, caller: Caller): Promise<void>;
   /** Ends all sessions and subscriptions; requests that run may still be answered. */
   close(): Promise<void>;
+  /** Ends the streams that only tell of things: their readers may come back. */
+  endStreams(): void;
   /** What is open now. */
   stats(): { sessions: number; subscriptions: number };
 }
@@ -72,13 +75,19 @@ export function createMcpFace(options: McpFaceOptions): McpFace {
   const modern: ModernServices = { ...services, revision: revisions.modern };
   const listeners = new Listeners(modern);
   const sessions = new LegacySessions(services, revisions);
-  const refusal = originCheck(options.publicUrl);
+  const refusal = originCheck(options.publicUrl, options.origins);
   const serving = { options, modern, listeners, sessions };
   return {
-    handle: async (req, res, peerId, principal) => {
+    handle: async (req, res, peerId, { principal, until }) => {
       const forbidden = refusal(req);
       if (forbidden !== undefined) {
         return sendFault(res, fault(rpcCode.invalidRequest, 403, forbidden));
+      }
+      // Before it is looked up: who may not read a peer does not learn whether there is one.
+      const scopes = lackingToEnter(principal, peerId, announcedAction(req));
+      if (scopes.length > 0) {
+        const facts = { peer: peerId, method: '' };
+        return sendFault(res, dispatchFault(lacking(scopes), facts, options));
       }
       const peer = peerId === '' ? aggregate?.endpoint : options.peers.get(peerId);
       if (peer === undefined) {
@@ -86,7 +95,7 @@ export function createMcpFace(options: McpFaceOptions): McpFace {
         return sendFault(res, fault(rpcCode.invalidRequest, 404, message));
       }
       try {
-        await serve({ req, res, peer, principal }, serving);
+        await serve({ req, res, peer, principal, until }, serving);
       } catch (error) {
         // A client that went away in the middle of its request is nobody's fault.
         if (req.destroyed || res.destroyed) return;
@@ -99,8 +108,19 @@ export function createMcpFace(options: McpFaceOptions): McpFace {
       listeners.close();
       sessions.close();
     },
+    endStreams: () => {
+      listeners.close();
+      sessions.endStreams();
+    },
     stats: () => ({ sessions: sessions.size, subscriptions: listeners.size }),
   };
+}
+
+/** What a request is for, as its headers say; undefined when only its body does. */
+function announcedAction({ method, headers }: IncomingMessage): Action | undefined {
+  if (method !== 'POST') return 'read';
+  const announced = single(headers['mcp-method']);
+  return announced === undefined ? undefined : actionOf(announced);
 }
 
 interface Incoming {
@@ -108,6 +128,7 @@ interface Incoming {
   res: ServerResponse;
   peer: Endpoint;
   principal: Principal;
+  until: number | undefined;
 }
 
 interface Serving {

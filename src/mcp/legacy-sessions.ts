@@ -5,6 +5,8 @@
  * Spec: MCP 2025-11-25 basic/transports, basic/lifecycle; MCP 2025-06-18 the same
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { atExpiry } from '../model/expiry.ts';
+import { allows, scopePattern } from '../auth/permissions.ts';
 import { GatewayError } from '../model/errors.ts';
 import { isObject } from '../model/json.ts';
 import type { JsonObject } from '../model/json.ts';
@@ -23,10 +25,11 @@ import { LegacySession } from './legacy-session.ts';
 import { single, traceOf } from './modern-exchange.ts';
 import { objectParam, stringParam } from './params.ts';
 import type { Revisions } from './revisions.ts';
-import { resultMessage, sendFault, sendJson } from './rpc.ts';
+import { idOf, resultMessage, sendFault, sendJson } from './rpc.ts';
 import type { RpcId, RpcRequest } from './rpc.ts';
 import { introduce } from './server-info.ts';
 import { SessionFeed } from './session-feed.ts';
+import { SessionTable } from './session-table.ts';
 
 /** A legacy HTTP request. */
 export interface LegacyRequest {
@@ -34,6 +37,8 @@ export interface LegacyRequest {
   res: ServerResponse;
   peer: Endpoint;
   principal: Principal;
+  /** When its token ends (ms). */
+  until: number | undefined;
   /** The JSON-RPC message of a POST. */
   body: unknown;
   trace: Trace | undefined;
@@ -48,12 +53,16 @@ interface Held {
 export class LegacySessions {
   readonly #services: CourseServices;
   readonly #revisions: Revisions;
-  readonly #sessions = new Map<string, Held>();
+  readonly #sessions: SessionTable<Held>;
   readonly #sweeper: NodeJS.Timeout;
+  /** The responses by which streams are read. */
+  readonly #reading = new Set<ServerResponse>();
 
   constructor(services: CourseServices, revisions: Revisions) {
     this.#services = services;
     this.#revisions = revisions;
+    const { maxSessions: most, maxSessionsPerOwner: mostPerOwner = Infinity } = services.limits;
+    this.#sessions = new SessionTable({ most, mostPerOwner });
     const every = Math.max(Math.min(services.limits.sessionIdleMs / 2, 30_000), 100);
     this.#sweeper = setInterval(() => this.#sweep(), every);
     this.#sweeper.unref();
@@ -73,6 +82,7 @@ export class LegacySessions {
     }
     const held = this.#find(request);
     if (held === undefined) return;
+    if (takesPart(request) && !this.#mayTakePart(request, held)) return;
     held.session.touch();
     switch (req.method) {
       case 'POST':
@@ -85,11 +95,18 @@ export class LegacySessions {
     }
   }
 
+  /** Ends the streams of clients, who may come back to them. */
+  endStreams(): void {
+    for (const res of this.#reading) res.end();
+  }
+
   /** Ends every session; what runs may still be answered. */
   close(): void {
     clearInterval(this.#sweeper);
-    for (const { session } of this.#sessions.values()) session.retire();
-    this.#sessions.clear();
+    for (const { session } of this.#sessions.all()) {
+      session.retire();
+      this.#sessions.delete(session.facts.id);
+    }
   }
 
   #refusedPost(req: IncomingMessage): string | undefined {
@@ -107,7 +124,6 @@ export class LegacySessions {
       const asked = stringParam(params, 'protocolVersion');
       const capabilities = objectParam(params, 'capabilities');
       const revision = this.#revisions.legacy.get(asked) ?? this.#revisions.newestLegacy;
-      this.#makeRoom();
       const facts = {
         id: this.#services.mintId(),
         owner: ownerKey(principal),
@@ -118,8 +134,11 @@ export class LegacySessions {
       };
       const held = this.#hold(new LegacySession(facts, this.#services));
       const call = this.#context(held, meta, held.session.signal);
-      const introduction = await introduce(call);
-      this.#sessions.set(facts.id, held);
+      const introduction = await introduce(call, this.#services);
+      // Not before: of those that are introduced at the same time each would see the same room.
+      const evicted = this.#sessions.evicted(facts.owner);
+      if (evicted !== undefined) this.#end(evicted.session, 'evicted');
+      this.#sessions.add(held);
       this.#services.log.event('mcp.session.opened', {
         peer: peer.id,
         revision: revision.revision,
@@ -134,7 +153,7 @@ export class LegacySessions {
       sendJson(res, 200, resultMessage(message.id, result), { 'mcp-session-id': facts.id });
     } catch (error) {
       const facts = { peer: peer.id, method: 'initialize' };
-      sendFault(res, dispatchFault(error, facts, this.#services.log), message.id);
+      sendFault(res, dispatchFault(error, facts, this.#services), message.id);
     }
   }
 
@@ -161,6 +180,26 @@ export class LegacySessions {
     return undefined;
   }
 
+  /**
+   * Streams, answers and cancellations belong to calls that are open: whoever comes with a token for
+   * less than the session was begun with has no part in them.
+   */
+  #mayTakePart({ res, peer, principal, body }: LegacyRequest, { session }: Held): boolean {
+    const before = session.facts.principal;
+    const lacking = before.scopes.filter(
+      (scope) => scopePattern.test(scope) && !allows(principal.scopes, scope),
+    );
+    if (before === principal || lacking.length === 0) return true;
+    const error = new GatewayError(
+      'forbidden',
+      `The session was begun with more scopes: ${lacking.join(' ')}. Ask for a token with them.`,
+      { facts: { scopes: lacking } },
+    );
+    const facts = { peer: peer.id, method: '' };
+    sendFault(res, dispatchFault(error, facts, this.#services), idOf(body));
+    return false;
+  }
+
   async #post(request: LegacyRequest, held: Held): Promise<void> {
     const { res, body } = request;
     if (isRequest(body)) return this.#request(request, body, held);
@@ -176,7 +215,8 @@ export class LegacySessions {
     }
   }
 
-  #get({ req, res }: LegacyRequest, { session, feed }: Held): void {
+  /** A stream ends with the token that opened it. With another one the client goes on from there. */
+  #get({ req, res, until }: LegacyRequest, { session, feed }: Held): void {
     if (!accepts(req, 'text/event-stream')) {
       return refuse(res, 406, 'Accept must include text/event-stream');
     }
@@ -184,6 +224,12 @@ export class LegacySessions {
     if (!session.connect(res, lastEventId)) {
       return refuse(res, 400, 'This event is not remembered: Last-Event-ID is unknown');
     }
+    const callOff = atExpiry(until, this.#services.clock, () => res.end());
+    this.#reading.add(res);
+    res.once('close', () => {
+      callOff();
+      this.#reading.delete(res);
+    });
     feed.followLists();
   }
 
@@ -197,11 +243,10 @@ export class LegacySessions {
       const { params, meta } = paramsOf(message.params);
       const call = this.#context(held, meta, signal, { request, exchange });
       const { revision } = session.facts;
-      const { log } = this.#services;
-      answer = await dispatch(message.method, params, call, { revision, log });
+      answer = await dispatch(message.method, params, call, { ...this.#services, revision });
     } catch (error) {
       const facts = { peer: peer.id, method: message.method };
-      answer = { fault: dispatchFault(error, facts, this.#services.log) };
+      answer = { fault: dispatchFault(error, facts, this.#services) };
     }
     session.finish(message.id);
     exchange.answer(signal.aborted ? undefined : answer);
@@ -214,7 +259,10 @@ export class LegacySessions {
     signal: AbortSignal,
     on?: { request: LegacyRequest; exchange: LegacyExchange },
   ): CallContext<Endpoint> {
-    const { peer, principal, revision, capabilities } = held.session.facts;
+    const { facts } = held.session;
+    const { peer, revision, capabilities } = facts;
+    // What a request may do is what its own token says, whatever the session began with.
+    const principal = on?.request.principal ?? facts.principal;
     const features = clientFeatures(capabilities, revision);
     const asking = askingOn(held.session, signal, on?.exchange);
     return {
@@ -242,27 +290,9 @@ export class LegacySessions {
     return held;
   }
 
-  /** The sessions that nobody has used for longest make room. */
-  #makeRoom(): void {
-    const { maxSessions } = this.#services.limits;
-    if (this.#sessions.size < maxSessions) return;
-    let oldest: LegacySession | undefined;
-    for (const { session } of this.#sessions.values()) {
-      const since = session.idleSince;
-      if (since === undefined) continue;
-      if (oldest === undefined || since < (oldest.idleSince ?? Infinity)) oldest = session;
-    }
-    if (oldest === undefined) {
-      throw new GatewayError('too-many', 'Too many sessions are open. Try again later.', {
-        facts: { retryAfterMs: 5000 },
-      });
-    }
-    this.#end(oldest, 'evicted');
-  }
-
   #sweep(): void {
     const before = this.#services.clock() - this.#services.limits.sessionIdleMs;
-    for (const { session } of this.#sessions.values()) {
+    for (const { session } of this.#sessions.all()) {
       const since = session.idleSince;
       if (since !== undefined && since < before) this.#end(session, 'expired');
     }
@@ -294,6 +324,11 @@ function isRequest(body: unknown): body is RpcRequest {
   if (!isObject(body)) return false;
   const { id, method } = body;
   return (typeof id === 'string' || typeof id === 'number') && typeof method === 'string';
+}
+
+/** Whether a request is about calls that are open, rather than one of its own. */
+function takesPart({ req, body }: LegacyRequest): boolean {
+  return req.method === 'GET' || (req.method === 'POST' && !isRequest(body));
 }
 
 function isInitialize(body: unknown): body is RpcRequest {

@@ -1,13 +1,15 @@
 /**
  * `subscriptions/listen`: a stream of changes at an MCP server and of the states of tasks, until
- * either side ends it.
+ * either side ends it, or the token that opened it.
  *
  * Spec: MCP 2026-07-28 basic/patterns/subscriptions; MCP Tasks extension, "Task Status
  * Notifications"
  */
 import { GatewayError } from '../model/errors.ts';
+import { atExpiry } from '../model/expiry.ts';
 import { isObject } from '../model/json.ts';
 import type { JsonObject } from '../model/json.ts';
+import { ownerKey } from '../model/principal.ts';
 import type { PeerChange, ToolPeer } from '../ports/peer.ts';
 import type { TaskHandle } from '../ports/tasks.ts';
 import { peerContext } from './call-context.ts';
@@ -59,13 +61,13 @@ export class Listeners {
 
   /** Serves one subscription until it ends. */
   async serve(request: ModernRequest): Promise<void> {
-    const { res, message, peer } = request;
+    const { res, message, peer, until } = request;
     const refused = headerFault(request);
     if (refused !== undefined) return sendFault(res, refused, message.id);
     const exchange = new ModernExchange(request, this.#services);
     let opening = false;
     try {
-      this.#admit();
+      this.#admit(request);
       this.#opening += 1;
       opening = true;
       requireStream(exchange);
@@ -76,12 +78,16 @@ export class Listeners {
       if (stream === undefined) return;
       const subscription = new Subscription(message.id, stream);
       this.#open.add(subscription);
-      res.once('close', () => this.#open.delete(subscription));
+      const callOff = atExpiry(until, this.#services.clock, () => subscription.end());
+      res.once('close', () => {
+        callOff();
+        this.#open.delete(subscription);
+      });
       subscription.acknowledge(honoured);
       this.#feed(subscription, honoured, call);
     } catch (error) {
       const method = 'subscriptions/listen';
-      const fault = dispatchFault(error, { peer: peer.id, method }, this.#services.log);
+      const fault = dispatchFault(error, { peer: peer.id, method }, this.#services);
       exchange.answer({ fault });
     } finally {
       if (opening) this.#opening -= 1;
@@ -94,11 +100,14 @@ export class Listeners {
     this.#open.clear();
   }
 
-  #admit(): void {
-    if (this.#open.size + this.#opening < this.#services.limits.maxSubscriptions) return;
-    throw new GatewayError('too-many', 'Too many subscriptions are open. Try again later.', {
-      facts: { retryAfterMs: 5000 },
-    });
+  #admit({ principal, res }: ModernRequest): void {
+    if (this.#open.size + this.#opening >= this.#services.limits.maxSubscriptions) {
+      throw new GatewayError('too-many', 'Too many subscriptions are open. Try again later.', {
+        facts: { retryAfterMs: 5000 },
+      });
+    }
+    const ended = this.#services.streams?.open(ownerKey(principal));
+    if (ended !== undefined) res.once('close', ended);
   }
 
   #feed(subscription: Subscription, honoured: Honoured, call: CallContext<Endpoint>): void {
@@ -115,14 +124,18 @@ export class Listeners {
       );
     }
     const { tools, prompts, resources, uris } = honoured;
-    if (call.peer.protocol === 'all') return this.#feedOffers(subscription, honoured, call.signal);
+    if (call.peer.protocol === 'all') return this.#feedOffers(subscription, honoured, call);
     if (call.peer.protocol !== 'mcp' || !(tools || prompts || resources || uris.length > 0)) return;
     run(feedChanges(call.peer, { tools, prompts, resources, uris }, call, subscription));
   }
 
-  #feedOffers(subscription: Subscription, honoured: Honoured, signal: AbortSignal): void {
+  #feedOffers(
+    subscription: Subscription,
+    honoured: Honoured,
+    { principal, signal }: CallContext<Endpoint>,
+  ): void {
     if (!honoured.tools && !honoured.prompts) return;
-    this.#services.aggregate?.changes.follow((change) => {
+    this.#services.aggregate?.viewOf(principal).changes.follow((change) => {
       for (const kind of ['tools', 'prompts'] as const) {
         if (change[kind] && honoured[kind]) {
           subscription.send(`notifications/${kind}/list_changed`, {});

@@ -34,6 +34,8 @@ export interface ModernRequest {
   res: ServerResponse;
   peer: Endpoint;
   principal: Principal;
+  /** When its token ends (ms). */
+  until: number | undefined;
   message: RpcRequest;
   /** The revision that the request names. */
   claimed: string;
@@ -76,7 +78,7 @@ export async function serveModern(request: ModernRequest, services: ModernServic
     answer = await dispatch(message.method, params, call, services);
   } catch (error) {
     const facts = { peer: request.peer.id, method: message.method };
-    answer = { fault: dispatchFault(error, facts, services.log) };
+    answer = { fault: dispatchFault(error, facts, services) };
   }
   exchange.answer(answer);
 }

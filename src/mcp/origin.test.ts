@@ -48,3 +48,32 @@ describe('the Origin header', () => {
     }
   });
 });
+
+describe('what the configuration allows', () => {
+  const rules = {
+    allowedHosts: ['gw.internal', 'proxy.internal:8443', '[fd00::1]'],
+    allowedOrigins: ['https://inspector.example'],
+  };
+  const allows = (headers: { host?: string; origin?: string }): boolean =>
+    originCheck('https://gw.example.org', rules)({ headers } as IncomingMessage) === undefined;
+
+  it('are further hosts, with the port that they are written with or any', () => {
+    const hosts = ['gw.internal', 'GW.internal:1', 'proxy.internal:8443', '[fd00::1]:80'];
+    for (const host of hosts) expect([host, allows({ host })]).toEqual([host, true]);
+    const strangers = ['proxy.internal', 'proxy.internal:80', 'x.gw.internal', 'gw.internal/x', ''];
+    for (const host of strangers) expect([host, allows({ host })]).toEqual([host, false]);
+  });
+
+  it('are origins, letter by letter, and still none of other sites', () => {
+    expect(allows({ host: 'localhost', origin: 'https://inspector.example' })).toBe(true);
+    for (const origin of [
+      'https://inspector.example:8443',
+      'http://inspector.example',
+      'https://inspector.example/',
+      'https://evil.example',
+      'null',
+    ]) {
+      expect([origin, allows({ host: 'localhost', origin })]).toEqual([origin, false]);
+    }
+  });
+});

@@ -9,23 +9,33 @@ import type { IncomingMessage } from 'node:http';
 /** Why a request is refused with 403, or undefined. */
 export type OriginCheck = (req: IncomingMessage) => string | undefined;
 
+/** Whom the gateway trusts beside itself and loopback. */
+export interface OriginRules {
+  /** `Host` values; one without a port goes with any. */
+  readonly allowedHosts?: readonly string[];
+  /** Origins of web pages, as browsers write them. */
+  readonly allowedOrigins?: readonly string[];
+}
+
 const loopbackNames = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 /** The half of the check that documents for anybody need: pages of other sites may read them. */
-export function hostCheck(publicUrl: string): OriginCheck {
-  const { hostname } = new URL(publicUrl);
-  return ({ headers: { host } }) => (knownHost(host, hostname) ? undefined : strangeHost);
+export function hostCheck(publicUrl: string, rules: OriginRules = {}): OriginCheck {
+  const isKnown = knownHosts(publicUrl, rules);
+  return ({ headers: { host } }) => (isKnown(host) ? undefined : strangeHost);
 }
 
 const strangeHost = 'The Host header does not name this gateway';
 
-/** A check that lets loopback names and the gateway's public host and origin pass. */
-export function originCheck(publicUrl: string): OriginCheck {
-  const known = new URL(publicUrl);
+/** A check that lets loopback names, the gateway's public host and origin, and the rules' pass. */
+export function originCheck(publicUrl: string, rules: OriginRules = {}): OriginCheck {
+  const isKnown = knownHosts(publicUrl, rules);
+  const own = new URL(publicUrl).origin;
+  const allowed = new Set(rules.allowedOrigins);
   return (req) => {
     const { host, origin } = req.headers;
-    if (!knownHost(host, known.hostname)) return strangeHost;
-    if (origin !== undefined && !knownOrigin(origin, known.origin)) {
+    if (!isKnown(host)) return strangeHost;
+    if (origin !== undefined && !allowed.has(origin) && !knownOrigin(origin, own)) {
       return 'The Origin header names another site';
     }
     return undefined;
@@ -34,6 +44,17 @@ export function originCheck(publicUrl: string): OriginCheck {
 
 /** A plain name, with or without a port: what nearly every client sends. */
 const plainHost = /^([\w.-]+)(?::\d{1,5})?$/;
+
+function knownHosts(publicUrl: string, rules: OriginRules): (host: string | undefined) => boolean {
+  const { hostname } = new URL(publicUrl);
+  const allowed = new Set(rules.allowedHosts);
+  return (host) => {
+    if (knownHost(host, hostname)) return true;
+    if (host === undefined || allowed.size === 0) return false;
+    const written = host.toLowerCase();
+    return allowed.has(written) || allowed.has(written.replace(/:\d{1,5}$/, ''));
+  };
+}
 
 function knownHost(host: string | undefined, known: string): boolean {
   const name = host === undefined ? undefined : plainHost.exec(host)?.[1];

@@ -21,13 +21,15 @@ import type { AllPeers, Endpoint } from './endpoint.ts';
 import { modernError, rpcCode } from './errors.ts';
 import { stringParam } from './params.ts';
 import { relayMethods, relayRequest } from './relay-methods.ts';
-import { introduce } from './server-info.ts';
+import { introduce, serverInfoKey } from './server-info.ts';
 import { legacyTaskMethods, taskMethods } from './task-methods.ts';
 
 /** One revision of the protocol. */
 export interface Revision extends Dialect {
   /** Streams start with an event that has an id and no data (clients before 2025-11-25 choke on it). */
   primesStreams: boolean;
+  /** Every method that it has at some endpoint. */
+  methods: ReadonlySet<string>;
   /** The handler of a method at an endpoint, or undefined where the revision has no such method. */
   handler(peer: Endpoint, method: string): MethodHandler<Endpoint> | undefined;
   /** A result in the revision's form. */
@@ -61,20 +63,22 @@ export function createRevisions(services: CourseServices): Revisions {
     legacyTasks,
   });
   const discover: MethodTable<Endpoint> = {
-    'server/discover': async (_params, call) => discovery(call),
+    'server/discover': async (_params, call) => discovery(call, services),
   };
   const session: MethodTable<Endpoint> = { ping: async () => ({}) };
 
   const modern: Revision = {
     revision: modernRevision,
     urlElicitation: true,
+    linkErrors: false,
     taskParam: false,
     tasksExtension: true,
+    describesServers: true,
     logsOnRequest: true,
     mirrorsHeaders: true,
     primesStreams: false,
     resourceNotFound: rpcCode.invalidParams,
-    handler: lookup({
+    ...served({
       a2a: { ...discover, ...tasks, ...agents },
       mcp: { ...discover, ...tasks, ...relays },
       all: { ...discover, ...tasksOfAll, ...all },
@@ -88,13 +92,15 @@ export function createRevisions(services: CourseServices): Revisions {
   const november: Revision = {
     revision: '2025-11-25',
     urlElicitation: true,
+    linkErrors: true,
     taskParam: true,
     tasksExtension: false,
+    describesServers: true,
     logsOnRequest: false,
     mirrorsHeaders: false,
     primesStreams: true,
     resourceNotFound: rpcCode.legacyResourceNotFound,
-    handler: lookup({
+    ...served({
       a2a: { ...session, ...agents, ...legacyTasks },
       mcp: { ...legacyRelays, ...legacyTasks },
       all: { ...legacyAll, ...legacyTasksOfAll },
@@ -106,9 +112,11 @@ export function createRevisions(services: CourseServices): Revisions {
     ...november,
     revision: '2025-06-18',
     urlElicitation: false,
+    linkErrors: false,
     taskParam: false,
+    describesServers: false,
     primesStreams: false,
-    handler: lookup({ a2a: { ...session, ...agents }, mcp: legacyRelays, all: legacyAll }),
+    ...served({ a2a: { ...session, ...agents }, mcp: legacyRelays, all: legacyAll }),
   };
   return {
     modern,
@@ -148,25 +156,31 @@ async function setLevel(params: JsonObject, call: CallContext<Endpoint>): Promis
   return {};
 }
 
-function lookup(tables: {
+function served(tables: {
   a2a: MethodTable<AgentPeer>;
   mcp: MethodTable<ToolPeer>;
   all: MethodTable<AllPeers>;
-}): (peer: Endpoint, method: string) => MethodHandler<Endpoint> | undefined {
-  return (peer, method) => {
-    const table: Readonly<Record<string, unknown>> = tables[peer.protocol];
-    // The protocol of the endpoint chose the table, so that the handler is one for it.
-    return Object.hasOwn(table, method) ? (table[method] as MethodHandler<Endpoint>) : undefined;
+}): Pick<Revision, 'handler' | 'methods'> {
+  return {
+    methods: new Set(Object.values(tables).flatMap((table) => Object.keys(table))),
+    handler: (peer, method) => {
+      const table: Readonly<Record<string, unknown>> = tables[peer.protocol];
+      // The protocol of the endpoint chose the table, so that the handler is one for it.
+      return Object.hasOwn(table, method) ? (table[method] as MethodHandler<Endpoint>) : undefined;
+    },
   };
 }
 
-async function discovery(call: CallContext<Endpoint>): Promise<JsonObject> {
-  const { serverInfo, capabilities, instructions } = await introduce(call);
+async function discovery(
+  call: CallContext<Endpoint>,
+  services: CourseServices,
+): Promise<JsonObject> {
+  const { serverInfo, capabilities, instructions } = await introduce(call, services);
   return {
     supportedVersions: [...supportedRevisions],
     capabilities,
     ...(instructions === undefined ? {} : { instructions }),
-    _meta: { 'io.modelcontextprotocol/serverInfo': serverInfo },
+    _meta: { [serverInfoKey]: serverInfo },
   };
 }
 

@@ -67,7 +67,7 @@ export function sendFault(
   id: RpcId | null = null,
   headers: Record<string, string> = {},
 ): void {
-  const all: Record<string, string> = { ...headers };
+  const all: Record<string, string> = { ...fault.headers, ...headers };
   // A caller that is cut off while it sends does not see why: the rest is read and dropped.
   if (fault.status === 413) res.req.resume();
   if (fault.status === 429 || fault.status === 503) {

@@ -74,7 +74,8 @@ export class SessionFeed implements SessionState {
   }
 
   #followOffers(): void {
-    this.#services.aggregate?.changes.follow((change) => {
+    const { principal } = this.#session.facts;
+    this.#services.aggregate?.viewOf(principal).changes.follow((change) => {
       for (const kind of ['tools', 'prompts'] as const) {
         if (change[kind]) this.#tell(`notifications/${kind}/list_changed`, {});
       }

@@ -103,7 +103,7 @@ export async function peerOfTask(
   const { peer, principal } = call;
   if (peer.protocol !== 'all') return peer;
   if (services.aggregate !== undefined)
-    return services.aggregate.taskPeers.peerOf(principal, taskId);
+    return services.aggregate.viewOf(principal).taskPeers.peerOf(principal, taskId);
   throw new GatewayError('task-not-found', 'There is no such task.');
 }
 

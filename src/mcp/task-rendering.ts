@@ -11,6 +11,7 @@ import { canAnswer } from './client-features.ts';
 import type { ConnectLinks } from './connect-links.ts';
 import type { Endpoint } from './endpoint.ts';
 import { modernError } from './errors.ts';
+import { unsigned } from './server-info.ts';
 
 /** What the translation of a task needs to know of client and gateway. */
 export interface TaskOptions {
@@ -40,14 +41,18 @@ export function taskOptions(
   };
 }
 
-/** The task with everything that belongs to its status, for a client of the Tasks extension. */
+/**
+ * The task with everything that belongs to its status, for a client of the Tasks extension. Whose it
+ * is, what carries the task says.
+ */
 export function renderTask(
   view: TaskView,
   call: CallContext<Endpoint>,
   services: { links: ConnectLinks; limits: McpFaceLimits },
 ): JsonObject {
   const task = detailedTask(view, taskOptions(view, call, services));
-  const { error } = task;
+  const { error, result } = task;
+  if (isObject(result)) return { ...task, result: unsigned(result) };
   return isObject(error)
     ? { ...task, error: { ...modernError(error as unknown as RpcError) } }
     : task;

@@ -200,7 +200,7 @@ function isHelper(name: string): boolean {
 
 /** A tool that the peer has, and that is not offered: the caller hears why. */
 function withheldTool(call: CallContext, name: string): GatewayError | undefined {
-  const reason = call.peer.withheld?.(name);
+  const reason = call.peer.withheld?.(name, call.principal);
   return reason === undefined ? undefined : new GatewayError('tool-not-found', reason);
 }
 

@@ -1,8 +1,10 @@
+import { identityLevels, type IdentityEvent } from './identity-events.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
 
 /** A fact that the business cares about. Each is one line of the log, and counted where useful. */
 export type BusinessEvent =
+  | IdentityEvent
   | { event: 'server.started'; url: string; peers: number }
   | { event: 'server.stopping'; reason: string }
   | { event: 'server.stopped'; drained: boolean }
@@ -113,6 +115,7 @@ const levels = {
   'peer.unusable': 'error',
   'definition.pinned': 'info',
   'definition.changed': 'warn',
+  ...identityLevels,
   'definition.restored': 'info',
   'definition.refused': 'warn',
   'definition.flagged': 'warn',
@@ -208,6 +211,7 @@ function count(event: BusinessEvent, metrics: Metrics): void {
     case 'internal.error':
       return;
     default:
-      event satisfies never;
+      // What concerns identity is logged, not counted.
+      event satisfies IdentityEvent;
   }
 }

@@ -59,14 +59,26 @@ export function redactFields(fields: Record<string, unknown>): Record<string, un
   );
 }
 
-/** Removes secrets that sit inside texts: bearer tokens, JWTs, and secret URL parameters. */
+/** Parameters of OAuth that are secrets, whether a URL, a form or a JSON body has them. */
+const secretParameter =
+  '(?:access|id|refresh|subject|actor|logout)_token|id_token_hint|client_(?:secret|assertion)|assertion|code_verifier|device_code|password';
+
+const inUrlOrForm = new RegExp(
+  `([?&\\s"'](?:${secretParameter}|token|code|state|secret|api_key|apikey|key|sig|signature)=)[^&\\s"'#\\\\]+`,
+  'gi',
+);
+/** In a log line a peer's JSON is text, and its quotes are escaped. */
+const inJson = new RegExp(
+  `("(?:${secretParameter})\\\\{0,8}"\\s{0,8}:\\s{0,8}\\\\{0,8}")[^"\\\\]+`,
+  'gi',
+);
+
+/** Removes secrets that sit inside texts: bearer tokens, JWTs, and secret parameters. */
 export function redactText(text: string): string {
   return withoutTokens(text)
     .replace(/\b(Bearer|DPoP|Basic)(\s+|%20|\+)[\w.~+/-]{6,}=*/gi, `$1 ${redacted}`)
-    .replace(
-      /([?&](?:access_token|id_token|refresh_token|token|code|state|secret|client_secret|password|api_key|apikey|key|sig|signature)=)[^&\s"'#\\]+/gi,
-      `$1${redacted}`,
-    )
+    .replace(inUrlOrForm, `$1${redacted}`)
+    .replace(inJson, `$1${redacted}`)
     .replace(/\b(https?:\/\/)[^\s/"'@\\]+@/gi, `$1${redacted}@`);
 }
 

@@ -13,6 +13,7 @@ const message: Message = { messageId: 'm', role: 'ROLE_USER', parts: [{ text: 'h
 
 /** Definitions of which the tool `pay` was refused. */
 const definitions: PeerDefinitions = {
+  of: () => definitions,
   observed: true,
   catalogue: (raw) => raw,
   card: (raw) => raw,

@@ -24,9 +24,17 @@ export interface ApprovedOptions {
 /** The same peer, showing and calling only what its definitions allow. */
 export function approved(peer: ManagedPeer, { definitions }: ApprovedOptions): ManagedPeer {
   const kind = peer.protocol === 'a2a' ? 'skill' : 'tool';
-  const refuse = (names: readonly unknown[], of: 'tool' | 'skill' | 'prompt' = kind): void => {
+  /** What a server offers to a caller; the card of an agent is everybody's. */
+  const shownTo = (principal: PeerContext['principal']): PeerDefinitions =>
+    peer.protocol === 'mcp' ? definitions.of(principal) : definitions;
+  const refuse = (
+    names: readonly unknown[],
+    { principal }: PeerContext,
+    of: 'tool' | 'skill' | 'prompt' = kind,
+  ): void => {
+    const shown = shownTo(principal);
     for (const name of names) {
-      const reason = typeof name === 'string' ? definitions.refusal(of, name) : undefined;
+      const reason = typeof name === 'string' ? shown.refusal(of, name) : undefined;
       if (reason !== undefined) throw new GatewayError('tool-not-found', reason);
     }
   };
@@ -38,27 +46,34 @@ export function approved(peer: ManagedPeer, { definitions }: ApprovedOptions): M
   };
   /** The first call after a start knows what the peer offers now, not only what it once offered. */
   const look = async (context: PeerContext): Promise<void> => {
-    if (definitions.observed) return;
-    if (peer.protocol === 'mcp') definitions.catalogue(await peer.catalogue(context));
+    const shown = shownTo(context.principal);
+    if (shown.observed) return;
+    if (peer.protocol === 'mcp') shown.catalogue(await peer.catalogue(context));
     else definitions.card(await peer.card({ signal: context.signal }));
   };
   const checkStart = async (turn: PeerTurn, context: PeerContext): Promise<void> => {
     await look(context);
-    refuse(namedIn(turn));
+    refuse(namedIn(turn), context);
     refuseSilent();
   };
   /** Work that has begun goes on with an agent whose skills were withheld since. */
-  const checkFollowUp = (position: JsonObject | undefined, turn: PeerFollowUp): void => {
+  const checkFollowUp = (
+    position: JsonObject | undefined,
+    turn: PeerFollowUp,
+    context: PeerContext,
+  ): void => {
     const under = position?.['work'];
     if (isObject(under) && isObject(under['params'])) {
-      refuse([under['params']['name']], under['method'] === 'prompts/get' ? 'prompt' : kind);
+      const of = under['method'] === 'prompts/get' ? 'prompt' : kind;
+      refuse([under['params']['name']], context, of);
     }
-    refuse(namedIn(turn));
+    refuse(namedIn(turn), context);
   };
   const work = {
     id: peer.id,
     dedupes: peer.dedupes,
-    withheld: (name: string) => definitions.refusal(kind, name) ?? silence(),
+    withheld: (name: string, principal: PeerContext['principal']) =>
+      shownTo(principal).refusal(kind, name) ?? silence(),
     async *start(turn: PeerTurn, context: PeerContext): AsyncGenerator<PeerEvent> {
       await checkStart(turn, context);
       yield* peer.start(turn, context);
@@ -68,7 +83,7 @@ export function approved(peer: ManagedPeer, { definitions }: ApprovedOptions): M
       turn: PeerFollowUp,
       context: PeerContext,
     ): AsyncGenerator<PeerEvent> {
-      checkFollowUp(position, turn);
+      checkFollowUp(position, turn, context);
       yield* peer.followUp(position, turn, context);
     },
     async *resume(
@@ -80,7 +95,7 @@ export function approved(peer: ManagedPeer, { definitions }: ApprovedOptions): M
       if (sending?.kind === 'start') await checkStart(sending.turn, context);
       if (sending?.kind === 'followUp') {
         await look(context);
-        checkFollowUp(position, sending.turn);
+        checkFollowUp(position, sending.turn, context);
       }
       yield* peer.resume(position, context, sending);
     },
@@ -105,13 +120,14 @@ export function approved(peer: ManagedPeer, { definitions }: ApprovedOptions): M
   return {
     ...work,
     protocol: 'mcp',
-    catalogue: async (context) => definitions.catalogue(await peer.catalogue(context)),
+    catalogue: async (context) =>
+      shownTo(context.principal).catalogue(await peer.catalogue(context)),
     request: async (method, params, context, onNotification) => {
       await look(context);
-      if (method === 'prompts/get') refuse([params['name']], 'prompt');
+      if (method === 'prompts/get') refuse([params['name']], context, 'prompt');
       if (method === 'completion/complete') {
         const { ref } = params;
-        if (isObject(ref) && ref['type'] === 'ref/prompt') refuse([ref['name']], 'prompt');
+        if (isObject(ref) && ref['type'] === 'ref/prompt') refuse([ref['name']], context, 'prompt');
       }
       return peer.request(method, params, context, onNotification);
     },

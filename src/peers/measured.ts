@@ -3,6 +3,7 @@
  * exchange, up to the first sign of life where the answer is a stream of events.
  */
 import { GatewayError, isPeerFault } from '../model/errors.ts';
+import type { Principal } from '../model/principal.ts';
 import type { EventLog } from '../observe/events.ts';
 import type { PeerEvent } from '../ports/peer.ts';
 import type { ManagedPeer } from './registry.ts';
@@ -42,7 +43,7 @@ export function measured(peer: ManagedPeer, events: EventLog): ManagedPeer {
       promised('cancel', () => peer.cancel(...args)),
     close: () => peer.close(),
     ...(peer.withheld !== undefined && {
-      withheld: (name: string) => peer.withheld?.(name),
+      withheld: (name: string, principal: Principal) => peer.withheld?.(name, principal),
     }),
   };
   if (peer.protocol === 'a2a') {

@@ -1,7 +1,9 @@
-/** The parts of the endpoint of all peers, built once. */
+/** The parts of the endpoint of all peers: for each set of peers that callers may see, once. */
+import { LRUCache } from 'lru-cache';
 import { defaultToolThreshold } from '../../discovery/aggregate-names.ts';
-import type { PeerDirectory } from '../../discovery/listing.ts';
+import type { PermittedFor, PermittedPeers } from '../../discovery/permitted-peers.ts';
 import type { JsonObject } from '../../model/json.ts';
+import type { Principal } from '../../model/principal.ts';
 import type { PeerRegistry } from '../../ports/peer.ts';
 import type { AgentTools } from '../agent-tools.ts';
 import type { FaceServices } from '../call-context.ts';
@@ -13,19 +15,23 @@ import { TaskPeers } from './task-peers.ts';
 
 /** What the endpoint of all peers is built from. */
 export interface AggregateOptions {
-  /** The peers that are served here: those that the caller may know of. */
-  peers: PeerRegistry;
-  /** Their descriptions. */
-  directory: PeerDirectory;
+  /** The peers that a caller may know of, and their descriptions. */
+  permitted: PermittedFor;
   /** How the gateway introduces itself; the same as in its server card. */
   serverInfo: { name: string; version: string; title?: string };
   /** With more tools of peers than this, only the search is listed. 100 when absent. */
   toolThreshold?: number;
 }
 
-/** See the file comment. */
+/** All peers as one server. */
 export interface Aggregate {
   readonly endpoint: AllPeers;
+  /** The parts for what a caller may see; the same object for callers that see the same. */
+  viewOf(principal: Principal): AggregateView;
+}
+
+/** The parts over one set of peers. */
+export interface AggregateView {
   readonly peers: PeerRegistry;
   readonly catalogue: AggregateCatalogue;
   readonly changes: OfferChanges;
@@ -33,6 +39,9 @@ export interface Aggregate {
   /** Whether there are too many tools to list. */
   isSearchOnly(offers: AllOffers): boolean;
 }
+
+/** How many sets of peers are kept ready. */
+const mostViews = 64;
 
 const instructions = [
   'The tools of several servers and agents at one place: ask_<agent> sends a message to an agent,',
@@ -46,12 +55,28 @@ export function createAggregate(
   options: AggregateOptions,
   services: Pick<FaceServices, 'tasks'> & { agentTools: AgentTools },
 ): Aggregate {
-  const { peers } = options;
-  const threshold = options.toolThreshold ?? defaultToolThreshold;
-  const catalogue = new AggregateCatalogue(options.directory, services.agentTools);
-  const isSearchOnly = ({ tools }: AllOffers): boolean => tools.size > threshold;
+  const views = new LRUCache<string, AggregateView>({ max: mostViews });
   return {
     endpoint: { id: '', protocol: 'all', serverInfo: infoOf(options), instructions },
+    viewOf(principal) {
+      const permitted = options.permitted(principal);
+      const known = views.get(permitted.key);
+      if (known?.peers === permitted.peers) return known;
+      const view = viewOver(permitted, options, services);
+      views.set(permitted.key, view);
+      return view;
+    },
+  };
+}
+
+function viewOver(
+  { peers, directory }: PermittedPeers,
+  { toolThreshold = defaultToolThreshold }: AggregateOptions,
+  services: Pick<FaceServices, 'tasks'> & { agentTools: AgentTools },
+): AggregateView {
+  const catalogue = new AggregateCatalogue(directory, services.agentTools);
+  const isSearchOnly = ({ tools }: AllOffers): boolean => tools.size > toolThreshold;
+  return {
     peers,
     catalogue,
     changes: new OfferChanges(catalogue, (offers) =>

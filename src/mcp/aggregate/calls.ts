@@ -5,6 +5,7 @@
  *
  * Spec: MCP 2026-07-28 server/tools, "Calling Tools"
  */
+import { authorize, type Action } from '../../auth/permissions.ts';
 import { GatewayError } from '../../model/errors.ts';
 import { isObject } from '../../model/json.ts';
 import type { JsonObject } from '../../model/json.ts';
@@ -16,7 +17,7 @@ import type { AllPeers } from '../endpoint.ts';
 import { callHelper } from '../helper-tools.ts';
 import { objectParam, stringParam } from '../params.ts';
 import { argumentProblem, askAgent, callPeerTool } from '../tool-call.ts';
-import type { Aggregate } from './aggregate.ts';
+import type { AggregateView } from './aggregate.ts';
 import type { AllOffers } from './catalogue.ts';
 import {
   callTool,
@@ -29,7 +30,7 @@ import { askedAgent, splitName } from '../../discovery/aggregate-names.ts';
 import { nearNames } from '../../discovery/near-names.ts';
 
 /** What calls at the endpoint of all peers need. */
-export type AggregateServices = CourseServices & { aggregate: Aggregate };
+export type AggregateServices = CourseServices & { view: AggregateView };
 
 /** Calls any tool: one of the gateway's own, or one of a peer. */
 export async function callAnyTool(
@@ -62,12 +63,12 @@ async function callNamed(
   if (name === findTools.name) return search(args, services);
   if (isTaskTool(name)) return callTaskTool(name, args, call, services);
   const agent = agentOf(name, services);
-  if (agent !== undefined) return askAgent(params, at(agent, call), services);
+  if (agent !== undefined) return askAgent(params, at(agent, 'call', call), services);
   const found = toolOf(name, services);
   if (found === undefined) throw unknownTool(name, services);
   try {
     const own = { ...params, name: found.own };
-    return await callPeerTool(own, at(found.peer, call), services);
+    return await callPeerTool(own, at(found.peer, 'call', call), services);
   } catch (error) {
     // The server has dropped the tool, and its own name for it means nothing here. A tool that is
     // there and not offered says why instead, without naming a field.
@@ -87,8 +88,13 @@ export function peerNamed(
   return id === undefined || id === '' ? undefined : peers.get(id);
 }
 
-/** A request to all peers that turned out to be for one of them. */
-export function at<P extends Peer>(peer: P, call: CallContext<AllPeers>): CallContext<P> {
+/** A request to all peers that turned out to be for one of them, where the caller may do it. */
+export function at<P extends Peer>(
+  peer: P,
+  action: Action,
+  call: CallContext<AllPeers>,
+): CallContext<P> {
+  authorize(call.principal, action, peer.id);
   return { ...call, peer };
 }
 
@@ -105,7 +111,7 @@ function toolOf(
   name: string,
   services: AggregateServices,
 ): { peer: ToolPeer; own: string } | undefined {
-  const known = services.aggregate.catalogue.current().tools.get(name) ?? splitName(name);
+  const known = services.view.catalogue.current().tools.get(name) ?? splitName(name);
   const peer = peerNamed(known?.peerId, services);
   return known === undefined || peer?.protocol !== 'mcp' ? undefined : { peer, own: known.own };
 }
@@ -120,21 +126,21 @@ async function callTaskTool(
   if (typeof taskId !== 'string') return errorResult('taskId: must be a string');
   let peer: Peer;
   try {
-    peer = await services.aggregate.taskPeers.peerOf(call.principal, taskId);
+    peer = await services.view.taskPeers.peerOf(call.principal, taskId);
   } catch (error) {
     if (error instanceof GatewayError) return errorResult(error.message);
     throw error;
   }
-  return callHelper(name, args, at(peer, call), services);
+  return callHelper(name, args, at(peer, 'call', call), services);
 }
 
 async function search(args: JsonObject, services: AggregateServices): Promise<JsonObject> {
   const problem = argumentProblem(findTools, args, services);
   if (problem !== undefined) return problem;
   const { query, limit } = args;
-  const offers = await services.aggregate.catalogue.settled();
+  const offers = await services.view.catalogue.settled();
   const count = typeof limit === 'number' ? limit : foundByDefault;
-  const { catalogue } = services.aggregate;
+  const { catalogue } = services.view;
   const names = await catalogue.search(typeof query === 'string' ? query : '', count);
   const tools = names.flatMap((name) => foundTool(name, offers));
   const structuredContent: JsonObject = { tools };
@@ -174,8 +180,8 @@ function* namesLike(name: string, { tools }: AllOffers): Generator<string> {
   for (const [known, offer] of tools) if (offer.peerId !== peerId) yield known;
 }
 
-function unknownTool(name: string, { aggregate }: AggregateServices): GatewayError {
-  const meant = nearNames(name, namesLike(name, aggregate.catalogue.current()), suggestions);
+function unknownTool(name: string, { view }: AggregateServices): GatewayError {
+  const meant = nearNames(name, namesLike(name, view.catalogue.current()), suggestions);
   const hint = meant.length === 0 ? '' : ` Did you mean ${meant.join(', ')}?`;
   return new GatewayError(
     'tool-not-found',

@@ -21,7 +21,9 @@ import {
   refuseCursor,
   stringParam,
 } from '../params.ts';
+import { actionOf } from '../method-actions.ts';
 import { requireTasks } from '../task-methods.ts';
+import type { Aggregate, AggregateView } from './aggregate.ts';
 import { at, callAnyTool, partialMark, peerNamed } from './calls.ts';
 import type { AggregateServices } from './calls.ts';
 import type { Offer } from './catalogue.ts';
@@ -50,19 +52,19 @@ export interface AggregateTables {
 export function aggregateMethods(services: CourseServices, tables: PeerTables): AggregateTables {
   const { aggregate } = services;
   if (aggregate === undefined) return { all: {}, tasksOfAll: {}, legacyTasksOfAll: {} };
-  const parts = { ...services, aggregate, peers: aggregate.peers };
+  const parts = partsOf(services, aggregate);
   return {
     all: {
-      'tools/list': (params, call) => listTools(params, call, parts),
-      'tools/call': (params, call) => callAnyTool(params, call, parts),
+      'tools/list': (params, call) => listTools(params, call, parts(call)),
+      'tools/call': (params, call) => callAnyTool(params, call, parts(call)),
       ...promptMethods(parts, tables),
       ...resourceMethods(parts, tables),
-      'completion/complete': (params, call) => complete(params, call, parts, tables),
+      'completion/complete': (params, call) => complete(params, call, parts(call), tables),
     },
     tasksOfAll: taskMethods(parts, tables.tasks),
     legacyTasksOfAll: {
       ...legacyTaskMethods(parts, tables.legacyTasks),
-      'tasks/list': (params, call) => listTasks(params, call, parts, tables.legacyTasks),
+      'tasks/list': (params, call) => listTasks(params, call, parts(call), tables.legacyTasks),
     },
   };
 }
@@ -72,9 +74,9 @@ async function listTools(
   call: CallContext<AllPeers>,
   services: AggregateServices,
 ): Promise<JsonObject> {
-  const { aggregate, seal } = services;
-  const offers = await aggregate.catalogue.settled();
-  const searchOnly = aggregate.isSearchOnly(offers);
+  const { view, seal } = services;
+  const offers = await view.catalogue.settled();
+  const searchOnly = view.isSearchOnly(offers);
   const own = searchOnly ? [findTools, callTool] : gatewayTools;
   const offered = searchOnly ? [] : [...offers.tools.values()];
   const tools = [
@@ -103,11 +105,24 @@ function inRevision(
   return { execution: { taskSupport: 'optional' }, ...shown };
 }
 
-function promptMethods(services: AggregateServices, tables: PeerTables): MethodTable<AllPeers> {
-  const { catalogue } = services.aggregate;
+/** What serves a call: all of it, over the peers that its caller may see. */
+type PartsOf = (call: CallContext<AllPeers>) => AggregateServices;
+
+function partsOf(services: CourseServices, aggregate: Aggregate): PartsOf {
+  const made = new WeakMap<AggregateView, AggregateServices>();
+  return ({ principal }) => {
+    const view = aggregate.viewOf(principal);
+    const known = made.get(view) ?? { ...services, view, peers: view.peers };
+    made.set(view, known);
+    return known;
+  };
+}
+
+function promptMethods(parts: PartsOf, tables: PeerTables): MethodTable<AllPeers> {
   return {
     'prompts/list': async (params, call) => {
-      const offers = await catalogue.settled();
+      const services = parts(call);
+      const offers = await services.view.catalogue.settled();
       const prompts = [...offers.prompts.values()].map(({ shown }) => shown);
       const page = pageOf(prompts, offers.mark, {
         params,
@@ -120,14 +135,14 @@ function promptMethods(services: AggregateServices, tables: PeerTables): MethodT
     'prompts/get': async (params, call) => {
       const name = stringParam(params, 'name');
       promptArguments(params);
-      const { peer, own } = promptOf(name, services);
+      const { peer, own } = promptOf(name, parts(call));
       return atPeer(peer, 'prompts/get', { ...params, name: own }, call, tables);
     },
   };
 }
 
 function promptOf(name: string, services: AggregateServices): Pick<Offer, 'own'> & { peer: Peer } {
-  const known = services.aggregate.catalogue.current().prompts.get(name) ?? splitName(name);
+  const known = services.view.catalogue.current().prompts.get(name) ?? splitName(name);
   const peer = peerNamed(known?.peerId, services);
   if (known !== undefined && peer !== undefined) return { peer, own: known.own };
   throw new GatewayError('tool-not-found', `Unknown prompt: ${name}. List the prompts again.`, {
@@ -136,12 +151,13 @@ function promptOf(name: string, services: AggregateServices): Pick<Offer, 'own'>
 }
 
 /** Artifacts of agents. Resources of servers are served where their URIs mean one thing only. */
-function resourceMethods(services: AggregateServices, tables: PeerTables): MethodTable<AllPeers> {
-  const { seal } = services;
+function resourceMethods(parts: PartsOf, tables: PeerTables): MethodTable<AllPeers> {
   return {
     'resources/list': (params, call) =>
-      pageAcross(agentsOf(services), { params, call, member: 'resources', seal }, (peer, cursor) =>
-        atPeer(peer, 'resources/list', withCursor(params, cursor), call, tables),
+      pageAcross(
+        agentsOf(parts(call)),
+        { params, call, member: 'resources', seal: parts(call).seal },
+        (peer, cursor) => atPeer(peer, 'resources/list', withCursor(params, cursor), call, tables),
       ),
     'resources/templates/list': async (params) => {
       refuseCursor(params);
@@ -155,7 +171,7 @@ function resourceMethods(services: AggregateServices, tables: PeerTables): Metho
     },
     'resources/read': async (params, call) => {
       const uri = stringParam(params, 'uri');
-      const peer = peerNamed(parseArtifactUri(uri)?.peerId, services);
+      const peer = peerNamed(parseArtifactUri(uri)?.peerId, parts(call));
       if (peer?.protocol !== 'a2a') throw noResource(uri, call);
       return atPeer(peer, 'resources/read', params, call, tables);
     },
@@ -238,41 +254,42 @@ function atPeer(
 ): Promise<JsonObject> {
   const handled =
     peer.protocol === 'a2a'
-      ? agents[method]?.(params, at(peer, call))
-      : relays[method]?.(params, at(peer, call));
+      ? agents[method]?.(params, at(peer, actionOf(method), call))
+      : relays[method]?.(params, at(peer, actionOf(method), call));
   return handled ?? Promise.reject(new GatewayError('method-not-found', `No ${method} here`));
 }
 
 /** `tasks/…` of the Tasks extension: of whichever peer the task is. */
-function taskMethods(services: AggregateServices, table: MethodTable): MethodTable<AllPeers> {
-  return mapped(table, (handler) => async (params, call) => {
+function taskMethods(parts: PartsOf, table: MethodTable): MethodTable<AllPeers> {
+  return mapped(table, (handler, method) => async (params, call) => {
     requireTasks(call);
-    return handler(params, await atTask(params, call, services));
+    return handler(params, await atTask(method, params, call, parts(call)));
   });
 }
 
-function legacyTaskMethods(services: AggregateServices, table: MethodTable): MethodTable<AllPeers> {
-  return mapped(table, (handler) => async (params, call) => {
-    return handler(params, await atTask(params, call, services));
+function legacyTaskMethods(parts: PartsOf, table: MethodTable): MethodTable<AllPeers> {
+  return mapped(table, (handler, method) => async (params, call) => {
+    return handler(params, await atTask(method, params, call, parts(call)));
   });
 }
 
 function mapped(
   table: MethodTable,
-  change: (handler: MethodHandler) => MethodHandler<AllPeers>,
+  change: (handler: MethodHandler, method: string) => MethodHandler<AllPeers>,
 ): MethodTable<AllPeers> {
   return Object.fromEntries(
-    Object.entries(table).map(([method, handler]) => [method, change(handler)]),
+    Object.entries(table).map(([method, handler]) => [method, change(handler, method)]),
   );
 }
 
 async function atTask(
+  method: string,
   params: JsonObject,
   call: CallContext<AllPeers>,
-  { aggregate }: AggregateServices,
+  { view }: AggregateServices,
 ): Promise<CallContext> {
   const taskId = stringParam(params, 'taskId');
-  return at(await aggregate.taskPeers.peerOf(call.principal, taskId), call);
+  return at(await view.taskPeers.peerOf(call.principal, taskId), actionOf(method), call);
 }
 
 async function listTasks(
@@ -284,7 +301,7 @@ async function listTasks(
   const list = table['tasks/list'];
   if (list === undefined) throw new GatewayError('method-not-found', 'No tasks/list here');
   return pageAcross(peers.list(), { params, call, member: 'tasks', seal }, (peer, cursor) =>
-    list(withCursor(params, cursor), at(peer, call)),
+    list(withCursor(params, cursor), at(peer, 'read', call)),
   );
 }
 

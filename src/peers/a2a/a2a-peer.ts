@@ -6,6 +6,7 @@
 import { GatewayError } from '../../model/errors.ts';
 import type { Clock, MintId } from '../../model/ids.ts';
 import type { JsonObject } from '../../model/json.ts';
+import type { OnBehalf } from '../../ports/credentials.ts';
 import type { AgentPeer } from '../../ports/peer.ts';
 import { readCard } from './card.ts';
 import { createCardSource } from './card-source.ts';
@@ -33,7 +34,7 @@ export interface A2aPeerOptions {
   /** The guarded way out; with `request`, agents on JSON-RPC 1.0 cost a fraction. */
   egress: AgentEgress;
   /** Headers that authenticate the gateway; asked for each request. */
-  credentials?: () => Promise<Record<string, string>>;
+  credentials?: (behalf: OnBehalf) => Promise<Readonly<Record<string, string>>>;
   timeouts: {
     /** Until the first answer to a call. */
     requestMs: number;

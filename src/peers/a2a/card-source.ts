@@ -7,6 +7,7 @@
 import type { GatewayError } from '../../model/errors.ts';
 import type { Clock } from '../../model/ids.ts';
 import type { JsonObject } from '../../model/json.ts';
+import { gatewayItself, type OnBehalf } from '../../ports/credentials.ts';
 import { readJsonDocument } from '../../translate/json-document.ts';
 import { badCard, readCard } from './card.ts';
 import type { KnownCard } from './card.ts';
@@ -23,7 +24,8 @@ export interface CardSourceOptions {
   /** Origins where an interface is preferred to one elsewhere. */
   origins?: readonly string[];
   fetch: typeof fetch;
-  credentials: () => Promise<Record<string, string>>;
+  /** Asked on behalf of the gateway itself: a card is fetched for everybody. */
+  credentials: (behalf: OnBehalf) => Promise<Readonly<Record<string, string>>>;
   /** Milliseconds until a fetch of the card has failed. */
   timeoutMs: number;
   /** The largest card in bytes; 1 MiB when absent. */
@@ -151,7 +153,7 @@ async function fetchText(
 ): Promise<Fetched> {
   const held = known?.href === url.href ? known : undefined;
   const headers: Record<string, string> = {
-    ...(await options.credentials()),
+    ...(await options.credentials({ principal: gatewayItself, signal })),
     accept: 'application/json',
     'a2a-version': '1.0',
     ...held?.validators,

@@ -5,6 +5,7 @@
 import type { StreamResponse, Task } from '../../model/a2a.ts';
 import { GatewayError } from '../../model/errors.ts';
 import type { Clock } from '../../model/ids.ts';
+import type { OnBehalf } from '../../ports/credentials.ts';
 import type { PeerContext } from '../../ports/peer.ts';
 import { isLegacyInterface } from '../../translate/agent-interface.ts';
 import { toolCallExtensionUri } from '../../translate/tool-call-extension.ts';
@@ -32,7 +33,7 @@ export interface AgentClientOptions {
   peerId: string;
   cards: CardSource;
   egress: AgentEgress;
-  credentials: () => Promise<Record<string, string>>;
+  credentials: (behalf: OnBehalf) => Promise<Readonly<Record<string, string>>>;
   /** Milliseconds until the first answer of a call is overdue. */
   requestMs: number;
   clock: Clock;
@@ -75,7 +76,7 @@ export function createAgentClient(options: AgentClientOptions): AgentClient {
     const known = await cards.current(context.signal);
     const link = running.begin(context.signal);
     try {
-      const headers = headersOf(await link.wait(options.credentials()), known, context);
+      const headers = headersOf(await link.wait(options.credentials(context)), known, context);
       return { calls: callsOf(known), binding: known.chosen.protocolBinding, headers, link };
     } catch (error) {
       link.release();
@@ -176,7 +177,7 @@ function callsByCard({
  * Spec: A2A 1.0 §3.2.6 (service parameters), §4.6 (extensions)
  */
 function headersOf(
-  credentials: Record<string, string>,
+  credentials: Readonly<Record<string, string>>,
   { extensions }: KnownCard,
   { trace, extensions: activated = [] }: PeerContext,
 ): Record<string, string> {

@@ -2,7 +2,9 @@
  * The dialect of one server: probed when first needed, kept until the server shows that it speaks
  * another one now.
  */
+import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../model/ids.ts';
+import { ownerKey, type OwnerKey } from '../../model/principal.ts';
 import type { PeerContext } from '../../ports/peer.ts';
 import { abortable, within } from './abortable.ts';
 import type { Dialect, ServerDescription } from './conversation.ts';
@@ -16,6 +18,9 @@ const legacyRecheckMs = 10 * 60_000;
 /** A description is asked anew after this time at the latest. */
 const descriptionMs = 5 * 60_000;
 
+/** Descriptions that are kept, where each caller has its own. */
+const maxDescriptions = 500;
+
 /** Finds out how a server wants to be spoken to. */
 export class Dialects {
   readonly #parts: DialectParts;
@@ -24,28 +29,41 @@ export class Dialects {
   #current: Dialect | undefined;
   #probedAt = 0;
   readonly #retired: Dialect[] = [];
-  #probing: Promise<Dialect> | undefined;
-  #description: { value: ServerDescription; until: number } | undefined;
+  /** By caller: one who may not speak to the server must not fail the others. */
+  readonly #probing = new Map<OwnerKey, Promise<Dialect>>();
+  readonly #descriptions = new LRUCache<string, { value: ServerDescription; until: number }>({
+    max: maxDescriptions,
+  });
+  readonly #keyOf: (context: PeerContext) => string;
 
-  constructor(parts: DialectParts, limits: SessionLimits, clock: Clock) {
+  /** `perCaller`: the server may describe itself to each caller in another way. */
+  constructor(
+    parts: DialectParts,
+    limits: SessionLimits,
+    { clock, perCaller }: { clock: Clock; perCaller: boolean },
+  ) {
     this.#parts = parts;
     this.#limits = limits;
     this.#clock = clock;
+    this.#keyOf = perCaller ? ({ principal }) => ownerKey(principal) : () => '';
   }
 
   /** The dialect in use. Throws GatewayError when the server cannot be asked. */
   async of(context: PeerContext): Promise<Dialect> {
     if (this.#current !== undefined) return this.#current;
-    this.#probing ??= this.#probe(context).finally(() => {
-      this.#probing = undefined;
-    });
-    return abortable(this.#probing, context.signal);
+    const owner = ownerKey(context.principal);
+    let probing = this.#probing.get(owner);
+    if (probing === undefined) {
+      probing = this.#probe(context).finally(() => this.#probing.delete(owner));
+      this.#probing.set(owner, probing);
+    }
+    return abortable(probing, context.signal);
   }
 
   /** The server spoke as if it were of the other era: ask again. */
   invalidate(): void {
     if (this.#current?.era === 'modern') this.#current = undefined;
-    this.#description = undefined;
+    this.#descriptions.clear();
   }
 
   /** A legacy server that failed may be a modern one by now. */
@@ -58,7 +76,7 @@ export class Dialects {
         if (era.kind !== 'modern' || this.#current !== old) return;
         // Calls that are open in its sessions go on; the sessions end when nobody uses them.
         this.#retired.push(old);
-        this.#keep(era.description);
+        this.#keep(era.description, context);
         this.#current = this.#modern();
       },
       () => undefined,
@@ -76,10 +94,14 @@ export class Dialects {
 
   async #probe(context: PeerContext): Promise<Dialect> {
     const era = await this.#ask(context);
-    if (era.kind === 'modern') {
-      this.#keep(era.description);
-      this.#current = this.#modern();
-    } else this.#current = await this.#legacy(context);
+    const legacy = era.kind === 'modern' ? undefined : await this.#legacy(context);
+    if (this.#current !== undefined) {
+      // Another caller was told first.
+      await legacy?.close();
+      return this.#current;
+    }
+    if (era.kind === 'modern') this.#keep(era.description, context);
+    this.#current = legacy ?? this.#modern();
     this.#probedAt = this.#clock();
     return this.#current;
   }
@@ -100,17 +122,17 @@ export class Dialects {
   }
 
   async #describe(context: PeerContext): Promise<ServerDescription> {
-    const known = this.#description;
+    const known = this.#descriptions.get(this.#keyOf(context));
     if (known !== undefined && this.#clock() < known.until) return known.value;
     const era = await abortable(this.#ask(context), context.signal);
-    if (era.kind === 'modern') return this.#keep(era.description);
+    if (era.kind === 'modern') return this.#keep(era.description, context);
     this.invalidate();
     return (await this.of(context)).describe(context);
   }
 
-  #keep(value: ServerDescription): ServerDescription {
+  #keep(value: ServerDescription, context: PeerContext): ServerDescription {
     const freshMs = Math.min(Math.max(value.ttlMs ?? descriptionMs, 5000), descriptionMs);
-    this.#description = { value, until: this.#clock() + freshMs };
+    this.#descriptions.set(this.#keyOf(context), { value, until: this.#clock() + freshMs });
     return value;
   }
 

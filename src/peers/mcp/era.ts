@@ -42,6 +42,7 @@ export async function probeEra(
   const probe = () =>
     ask(wire, modernRequest(requestId(), method, {}, context, { clientInfo }), {
       headers: modernHeaders(method, {}, context),
+      principal: context.principal,
       signal: context.signal,
       stage: 'connect',
       silenceMs,

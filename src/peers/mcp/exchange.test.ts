@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, it } from 'vitest';
+import { anonymous } from '../../model/principal.ts';
 import { createEgress } from '../guarded-fetch.ts';
 import { resumeExchange } from './exchange.ts';
 
@@ -21,6 +22,7 @@ it('a server that closes every stream at once and asks for no pause is polled wi
     { requestId: '1', lastEventId: '0' },
     {
       headers: {},
+      principal: anonymous,
       signal: stop.signal,
       stage: 'call',
       silenceMs: 10_000,

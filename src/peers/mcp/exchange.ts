@@ -5,8 +5,11 @@
  * Spec: MCP 2026-07-28 basic/transports/streamable-http; 2025-11-25 basic/transports
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { GatewayError } from '../../model/errors.ts';
 import { isObject, type JsonObject } from '../../model/json.ts';
 import type { RpcOutcome } from '../../model/mcp.ts';
+import type { Principal } from '../../model/principal.ts';
+import type { OnBehalf } from '../../ports/credentials.ts';
 import {
   badStatus,
   faultOf,
@@ -25,7 +28,7 @@ export interface Wire {
   readonly peerId: string;
   readonly url: string;
   readonly egress: McpEgress;
-  readonly credentials?: () => Promise<Record<string, string>>;
+  readonly credentials?: (behalf: OnBehalf) => Promise<Readonly<Record<string, string>>>;
   readonly maxBytes: number;
 }
 
@@ -39,6 +42,8 @@ export interface WireRequest {
 /** How to send it. */
 export interface ExchangeOptions {
   readonly headers: Record<string, string>;
+  /** For whom it is sent. */
+  readonly principal: Principal;
   readonly signal: AbortSignal;
   readonly stage: Stage;
   /** The longest silence of the peer, in milliseconds. */
@@ -74,7 +79,7 @@ export async function* exchange(
 ): AsyncGenerator<Incoming, void, undefined> {
   const watch = new SilenceWatch(options);
   try {
-    const reply = await post(wire, { jsonrpc: '2.0', ...request }, options.headers, watch);
+    const reply = await post(wire, { jsonrpc: '2.0', ...request }, options, watch);
     options.onReply?.(reply);
     if (mediaType(reply) === 'text/event-stream' && isOk(reply.status)) {
       yield* streamed(wire, request.id, reply, options, watch);
@@ -121,7 +126,7 @@ export async function deliver(
 ): Promise<void> {
   const watch = new SilenceWatch(options);
   try {
-    const reply = await post(wire, { jsonrpc: '2.0', ...message }, options.headers, watch);
+    const reply = await post(wire, { jsonrpc: '2.0', ...message }, options, watch);
     reply.discard();
     if (!isOk(reply.status)) throw badStatus(wire.peerId, options.stage, reply.status);
   } catch (error) {
@@ -137,7 +142,7 @@ export async function* standalone(
   wire: Wire,
   options: Omit<ExchangeOptions, 'silenceMs'> & { onOpen: (open: boolean) => void },
 ): AsyncGenerator<WireMessage, void, undefined> {
-  const reply = await get(wire, options.headers, options.signal);
+  const reply = await get(wire, options.headers, options);
   if (!isOk(reply.status) || mediaType(reply) !== 'text/event-stream') {
     reply.discard();
     options.onOpen(false);
@@ -168,10 +173,10 @@ export async function ask(
 async function post(
   wire: Wire,
   message: JsonObject,
-  headers: Record<string, string>,
+  { headers, principal }: Pick<ExchangeOptions, 'headers' | 'principal'>,
   watch: SilenceWatch,
 ): Promise<HttpReply> {
-  const credentials = await wire.credentials?.();
+  const credentials = await wire.credentials?.({ principal, signal: watch.signal });
   watch.alive();
   const request = {
     method: 'POST' as const,
@@ -193,12 +198,13 @@ async function post(
 async function get(
   wire: Wire,
   headers: Record<string, string>,
-  signal: AbortSignal,
+  behalf: OnBehalf,
 ): Promise<HttpReply> {
+  const credentials = await wire.credentials?.(behalf);
   const request = {
     method: 'GET' as const,
-    headers: { ...headers, ...(await wire.credentials?.()), accept: 'text/event-stream' },
-    signal,
+    headers: { ...headers, ...credentials, accept: 'text/event-stream' },
+    signal: behalf.signal,
   };
   return send(wire.egress, wire.url, request, wire.maxBytes);
 }
@@ -239,7 +245,9 @@ async function* streamed(
   for (let attempt = 0; attempt <= resumeAttempts; attempt += 1) {
     try {
       if (reply === undefined) {
-        reply = await resumed(wire, lastEventId ?? '', options, watch);
+        reply = await resumed(wire, lastEventId ?? '', options, watch).catch((error: unknown) => {
+          throw typeof from === 'string' ? error : sentBefore(wire, options.stage, error);
+        });
         // A server may close the stream whenever it likes, and have us poll.
         attempt = 0;
         polls += 1;
@@ -299,7 +307,8 @@ async function resumed(
   watch: SilenceWatch,
 ): Promise<HttpReply> {
   const headers = { ...options.resumeHeaders?.(), 'last-event-id': lastEventId };
-  const reply = await get(wire, headers, watch.signal);
+  const { principal } = options;
+  const reply = await get(wire, headers, { principal, signal: watch.signal });
   watch.alive();
   const { status } = reply;
   if (isOk(status) && mediaType(reply) === 'text/event-stream') {
@@ -309,6 +318,17 @@ async function resumed(
   reply.discard();
   if (isForgotten(status)) throw outcomeUnknown(wire.peerId);
   throw unavailable(wire.peerId, options.stage);
+}
+
+/**
+ * Credentials that cannot be had any more are the end of the connection to a request that was sent:
+ * whoever hears that they are missing may take it for one that was not.
+ */
+function sentBefore(wire: Wire, stage: Stage, error: unknown): unknown {
+  const isRefused =
+    error instanceof GatewayError &&
+    (error.code === 'connection-needed' || error.code === 'peer-refused');
+  return isRefused ? unavailable(wire.peerId, stage, error) : error;
 }
 
 /** Whether a server that answers a GET like this will never give the stream back. */

@@ -291,6 +291,7 @@ class LegacyConversation implements Conversation, SessionCall {
     try {
       const incoming = this.#exchange(request, {
         headers: { ...traceMembers(context), ...session.headers() },
+        principal: context.principal,
         signal: this.#stop.signal,
         stage: options.stage,
         silenceMs: options.silenceMs,

@@ -70,6 +70,7 @@ export class ModernDialect implements Dialect {
         ...modernHeaders(method, params, context),
         ...paramHeaderValues(options.paramHeaders ?? [], (params['arguments'] ?? {}) as JsonObject),
       },
+      principal: context.principal,
       signal: stop.signal,
       stage: options.stage,
       silenceMs: options.silenceMs,

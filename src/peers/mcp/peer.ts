@@ -5,6 +5,7 @@
 import type { Clock, MintId } from '../../model/ids.ts';
 import type { JsonObject } from '../../model/json.ts';
 import { product } from '../../model/product.ts';
+import type { OnBehalf } from '../../ports/credentials.ts';
 import type {
   Catalogue,
   ChangeFilter,
@@ -38,7 +39,7 @@ export interface McpPeerOptions {
   readonly url: string;
   readonly egress: McpEgress;
   /** Headers that authenticate us at the server; asked for with each request. */
-  readonly credentials?: () => Promise<Record<string, string>>;
+  readonly credentials?: (behalf: OnBehalf) => Promise<Readonly<Record<string, string>>>;
   readonly timeouts: {
     /** The longest silence of the server in a short request. */
     readonly requestMs: number;
@@ -58,7 +59,9 @@ export interface McpPeerOptions {
   readonly sessionUnusedMs?: number;
   readonly validator?: SchemaValidator;
   /** What of its catalogue the server may be asked for by a message; everything when absent. */
-  readonly offered?: (catalogue: Catalogue) => Catalogue;
+  readonly offered?: (catalogue: Catalogue, context: PeerContext) => Catalogue;
+  /** Whether the server knows the callers, and may describe itself to each in another way. */
+  readonly perCaller?: boolean;
   readonly log?: (event: string, facts: JsonObject) => void;
 }
 
@@ -101,7 +104,7 @@ class Connector implements ToolPeer {
         onListChanged: () => this.#catalogues.invalidate(),
       },
       { connectMs: timeouts.connectMs, unusedMs: options.sessionUnusedMs ?? 5 * 60_000 },
-      clock,
+      { clock, perCaller: options.perCaller === true },
     );
     const dialect = (context: PeerContext): Promise<Dialect> => this.#dialects.of(context);
     const { requestMs, idleMs } = timeouts;

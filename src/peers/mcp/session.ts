@@ -9,6 +9,7 @@ import { GatewayError } from '../../model/errors.ts';
 import { isObject, type JsonObject } from '../../model/json.ts';
 import { legacyRevisions } from '../../model/mcp.ts';
 import type { Clock } from '../../model/ids.ts';
+import type { Principal } from '../../model/principal.ts';
 import type { PeerContext } from '../../ports/peer.ts';
 import { clientCapabilities } from './capabilities.ts';
 import { ClientTasks, type ClientAnswer } from './client-tasks.ts';
@@ -51,18 +52,20 @@ export class Session {
   /** Whether the server forgot this session, or we left it. */
   ended = false;
   readonly #parts: DialectParts;
+  /** Whose session it is. */
+  readonly #principal: Principal;
   readonly #stop = new AbortController();
   readonly #opened = Promise.withResolvers<void>();
 
   private constructor(
     parts: DialectParts,
-    id: string | undefined,
-    description: ServerDescription,
+    session: { id: string | undefined; description: ServerDescription; principal: Principal },
     clock: Clock,
   ) {
     this.#parts = parts;
-    this.id = id;
-    this.description = description;
+    this.id = session.id;
+    this.description = session.description;
+    this.#principal = session.principal;
     this.lastUsed = clock();
     this.clientTasks = new ClientTasks({
       clock,
@@ -92,6 +95,7 @@ export class Session {
       },
       {
         headers: {},
+        principal: context.principal,
         signal: context.signal,
         stage: 'connect',
         silenceMs: options.silenceMs,
@@ -105,12 +109,14 @@ export class Session {
       throw rpcFailed(wire.peerId, outcome.error);
     }
     const description = describe(wire.peerId, outcome.result);
-    const session = new Session(parts, id, description, options.clock);
+    const { principal } = context;
+    const session = new Session(parts, { id, description, principal }, options.clock);
     await deliver(
       wire,
       { method: lifeline },
       {
         headers: session.headers(),
+        principal,
         signal: context.signal,
         stage: 'connect',
         silenceMs: options.silenceMs,
@@ -123,9 +129,14 @@ export class Session {
   }
 
   /** Goes on with a session that an earlier process began. */
-  static adopt(parts: DialectParts, name: SessionName, clock: Clock): Session {
-    const { id, revision } = name;
-    const session = new Session(parts, id, { revision, serverInfo: {}, capabilities: {} }, clock);
+  static adopt(
+    parts: DialectParts,
+    { id, revision }: SessionName,
+    principal: Principal,
+    clock: Clock,
+  ): Session {
+    const description = { revision, serverInfo: {}, capabilities: {} };
+    const session = new Session(parts, { id, description, principal }, clock);
     void session.#listen();
     return session;
   }
@@ -144,6 +155,7 @@ export class Session {
   async send(message: JsonObject, silenceMs: number): Promise<void> {
     await deliver(this.#parts.wire, message, {
       headers: this.headers(),
+      principal: this.#principal,
       signal: this.#stop.signal,
       stage: 'request',
       silenceMs,
@@ -175,15 +187,14 @@ export class Session {
     this.#stop.abort();
     if (!tell || this.id === undefined) return;
     const { wire } = this.#parts;
-    const request = {
-      method: 'DELETE' as const,
-      headers: { ...this.headers(), ...(await wire.credentials?.()) },
-      signal: AbortSignal.timeout(2000),
-    };
-    await send(wire.egress, wire.url, request, wire.maxBytes).then(
-      (reply) => reply.discard(),
-      () => undefined,
-    );
+    const behalf = { principal: this.#principal, signal: AbortSignal.timeout(2000) };
+    try {
+      const headers = { ...this.headers(), ...(await wire.credentials?.(behalf)) };
+      const request = { method: 'DELETE' as const, headers, signal: behalf.signal };
+      (await send(wire.egress, wire.url, request, wire.maxBytes)).discard();
+    } catch {
+      // The server forgets a session by itself.
+    }
   }
 
   /** Reads the standalone stream until the session ends; reconnects with back-off. */
@@ -194,6 +205,7 @@ export class Session {
         let offered = false;
         const messages = standalone(this.#parts.wire, {
           headers: this.headers(),
+          principal: this.#principal,
           signal,
           stage: 'stream',
           onOpen: (open) => {

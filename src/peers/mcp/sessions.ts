@@ -42,7 +42,7 @@ export class Sessions {
     for (const { session } of this.#sessions.values()) {
       if (session?.id === name.id && !session.ended) return session;
     }
-    const session = Session.adopt(this.#parts, name, this.#clock);
+    const session = Session.adopt(this.#parts, name, context.principal, this.#clock);
     this.#sessions.set(`${keyOf(context)}\n${name.id}`, {
       begun: Promise.resolve(session),
       owner: ownerKey(context.principal),

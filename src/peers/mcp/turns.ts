@@ -17,7 +17,7 @@ export interface TurnParts {
   readonly catalogues: Catalogues;
   readonly held: HeldCalls;
   /** What of the catalogue messages may choose from. */
-  readonly offered: (catalogue: Catalogue) => Catalogue;
+  readonly offered: (catalogue: Catalogue, context: PeerContext) => Catalogue;
   /** Hears that the server answered as if it spoke another revision now. */
   readonly onProtocolFault: (context: PeerContext) => void;
 }
@@ -42,14 +42,15 @@ export async function choose(
   tool: string | undefined,
 ): Promise<Choice> {
   const known = await parts.catalogues.known(context);
-  const choice = chosenWork(parts.choice, message, parts.offered(known.catalogue), {
+  const choice = chosenWork(parts.choice, message, parts.offered(known.catalogue, context), {
     context,
     tool,
   });
   if (choice.kind === 'work') return choice;
   const fresh = await parts.catalogues.fresh(context);
   if (fresh === known) return choice;
-  return chosenWork(parts.choice, message, parts.offered(fresh.catalogue), { context, tool });
+  const offered = parts.offered(fresh.catalogue, context);
+  return chosenWork(parts.choice, message, offered, { context, tool });
 }
 
 /** Asks, or pursues what was chosen. */
