@@ -135,6 +135,13 @@ describe('the figures', () => {
     ]);
   });
 
+  it('with auth on, at least 95 of 100 calls of the open gateway are asked for', () => {
+    const lanes = [lane('gateway', [90, 94, 100]), lane('gateway-open', [100, 100, 100])];
+    expect(compare([{ id: '1', title: 't', connections: 16, lanes }])).toMatchObject([
+      { text: 'throughput of gateway / gateway-open', value: 0.94, met: false },
+    ]);
+  });
+
   it('at one connection what counts is what is added to a direct call', () => {
     const lanes = [
       lane('direct', [1, 1], [0.25, 0.25]),
@@ -160,6 +167,7 @@ describe('the command line', () => {
       'obvious',
       'mcp-proxy',
       'gateway',
+      'gateway-open',
     ]);
   });
 
@@ -170,7 +178,7 @@ describe('the command line', () => {
 });
 
 function lane(
-  contestant: 'direct' | 'floor' | 'gateway',
+  contestant: 'direct' | 'floor' | 'gateway' | 'gateway-open',
   rates: number[],
   p50s: number[] = rates,
 ): MeasuredLane {

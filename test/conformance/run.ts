@@ -133,7 +133,8 @@ async function runTool(args: string[], timeoutMs: number): Promise<ToolRun> {
   }
 }
 
-function execute(args: string[], timeoutMs: number): Promise<string> {
+/** Runs the tool to its end and returns what it wrote. */
+export function execute(args: string[], timeoutMs: number): Promise<string> {
   const packageFile = createRequire(import.meta.url).resolve(
     '@modelcontextprotocol/conformance/package.json',
   );
@@ -153,12 +154,16 @@ async function readChecks(directory: string): Promise<Map<string, ConformanceChe
   for (const name of await readdir(directory)) {
     const scenario = /^server-(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$/.exec(name)?.[1];
     if (scenario === undefined) continue;
-    const text = await readFile(join(directory, name, 'checks.json'), 'utf8').catch(
-      () => undefined,
-    );
-    if (text !== undefined) found.set(scenario, z.array(checkSchema).parse(JSON.parse(text)));
+    const checks = await checksIn(join(directory, name));
+    if (checks !== undefined) found.set(scenario, checks);
   }
   return found;
+}
+
+/** The checks that one run of a scenario left in its directory. */
+export async function checksIn(directory: string): Promise<ConformanceCheck[] | undefined> {
+  const text = await readFile(join(directory, 'checks.json'), 'utf8').catch(() => undefined);
+  return text === undefined ? undefined : z.array(checkSchema).parse(JSON.parse(text));
 }
 
 function failedToRun(output: string): ConformanceCheck {

@@ -120,6 +120,60 @@ describe('a peer added at runtime', () => {
     expect(env.status).toBe(422);
   });
 
+  it.each([
+    ['client_credentials', {}, 'resource'],
+    ['client_credentials', {}, 'audience'],
+    ['client_credentials', { clientSecret: 'its own' }, 'resource'],
+    ['token_exchange', {}, 'resource'],
+    ['token_exchange', { clientSecret: 'its own' }, 'audience'],
+    ['id_jag', { idp: 'https://idp.example' }, 'resource'],
+  ])('gets no tokens that are for somebody else: %s %j with a foreign %s', async (...row) => {
+    const [type, more, member] = row;
+    const { server, admin } = await worldWith();
+    const issuer = 'https://as.example';
+    const entry = (place: string) => ({
+      id: 'p',
+      mcp: { url: server.url },
+      credentials: { type, issuer, ...more, [member]: place },
+    });
+    const answer = await admin('POST', '/peers', entry('https://payments.example/api'));
+    const { origin } = new URL(server.url);
+    expect([answer.status, answer.body.mistakes]).toEqual([
+      422,
+      [
+        {
+          path: `credentials.${member}`,
+          message: expect.stringContaining(`expected a URL at the peer's own origin, ${origin}`),
+        },
+      ],
+    ]);
+    expect((await admin('GET', '/peers')).body).toEqual({ peers: [] });
+    expect((await admin('POST', '/peers', entry(`${origin}/api`))).status).toBe(201);
+    const changed = await admin('PUT', '/peers/p', entry('https://payments.example/api'));
+    expect(changed.status).toBe(422);
+  });
+
+  it('has the origin of its card, and no further one, for its own', async () => {
+    const { admin } = await worldWith();
+    const agent = await agentOf();
+    const issuer = 'https://as.example';
+    const answer = await admin('POST', '/peers', {
+      id: 'p',
+      a2a: { card: agent.cardUrl, origins: ['https://payments.example'] },
+      credentials: { type: 'client_credentials', issuer, resource: 'https://payments.example/' },
+    });
+    expect(answer.status).toBe(422);
+    expect(answer.body.detail).toContain('credentials.resource');
+  });
+
+  it('may name an audience freely where it brings a secret of its own', async () => {
+    const { server, admin } = await worldWith();
+    const issuer = 'https://as.example';
+    const credentials = { type: 'client_credentials', issuer, clientSecret: 's', audience: 'api' };
+    const entry = { id: 'p', mcp: { url: server.url }, credentials };
+    expect((await admin('POST', '/peers', entry)).status).toBe(201);
+  });
+
   it('must not take the id of another', async () => {
     const { server, admin } = await worldWith();
     const entry = { id: 'p', mcp: { url: server.url } };

@@ -56,7 +56,7 @@ describe('a session', () => {
       const wire = await LegacyWire.open(url, { protocolVersion: asked });
       expect(wire.initialized).toMatchObject({
         protocolVersion: answered,
-        serverInfo: { name: agent.card.name },
+        serverInfo: { name: 'ip4-127-0-0-1/agent', title: agent.card.name },
       });
     }
   });

@@ -41,7 +41,10 @@ describe('discovery', () => {
   it('negotiates 2026-07-28 and names the agent', async () => {
     const client = await connectModernClient(url);
     expect(client.getNegotiatedProtocolVersion()).toBe('2026-07-28');
-    expect(client.getServerVersion()?.name).toBe(agent.card.name);
+    expect(client.getServerVersion()).toMatchObject({
+      name: 'ip4-127-0-0-1/agent',
+      title: agent.card.name,
+    });
     await client.close();
   });
 

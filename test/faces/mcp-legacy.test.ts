@@ -40,8 +40,8 @@ describe('a session', () => {
   it('is introduced with capabilities and server information', async () => {
     covers('MCP-legacy-02');
     const introductions = {
-      agent: { name: 'Scripted agent', version: '1.0.0' },
-      modern: { name: 'modern-server', version: '2.0.0' },
+      agent: { name: 'ip4-127-0-0-1/agent', title: 'Scripted agent' },
+      modern: { name: 'ip4-127-0-0-1/modern', title: 'Modern test server' },
     };
     for (const [peer, serverInfo] of Object.entries(introductions)) {
       for (const protocolVersion of ['2025-11-25', '2025-06-18']) {

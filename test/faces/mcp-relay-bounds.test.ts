@@ -76,33 +76,44 @@ describe('a list', () => {
     ['resources/templates/list', 'resourceTemplates'],
   ] as const;
 
-  it.each(lists)('by %s keeps what the server said beside it', async (method, list) => {
-    const serverInfo = { name: 'its-own', version: '3' };
-    const _meta = { 'io.modelcontextprotocol/serverInfo': serverInfo, 'example.org/a': 1 };
-    for (const [given, relayed] of [
-      [0, 0],
-      [1200, method === 'resources/list' ? 0 : 1200],
-    ]) {
-      const { mcp } = await scripted(
-        {
-          'server/discover': discovering({ tools: {}, prompts: {}, resources: {} }),
-          ...Object.fromEntries(
-            lists.map(([name, member]) => [name, answer(() => ({ [member]: [], ttlMs: 60_000 }))]),
-          ),
-          [method]: answer(() => ({ [list]: [], ttlMs: given, cacheScope: 'private', _meta })),
-        },
-        opened,
-      );
-      const { result } = await mcp.request(method);
-      expect(result).toEqual({
-        resultType: 'complete',
-        [list]: [],
-        ttlMs: relayed,
-        cacheScope: 'private',
-        _meta,
-      });
-    }
-  });
+  it.each(lists)(
+    'by %s keeps what the server said beside it, but for who it is',
+    async (method, list) => {
+      const serverInfo = { name: 'its-own', version: '3' };
+      const _meta = { 'io.modelcontextprotocol/serverInfo': serverInfo, 'example.org/a': 1 };
+      for (const [given, relayed] of [
+        [0, 0],
+        [1200, method === 'resources/list' ? 0 : 1200],
+      ]) {
+        const { mcp } = await scripted(
+          {
+            'server/discover': discovering({ tools: {}, prompts: {}, resources: {} }),
+            ...Object.fromEntries(
+              lists.map(([name, member]) => [
+                name,
+                answer(() => ({ [member]: [], ttlMs: 60_000 })),
+              ]),
+            ),
+            [method]: answer(() => ({ [list]: [], ttlMs: given, cacheScope: 'private', _meta })),
+          },
+          opened,
+        );
+        const { result } = await mcp.request(method);
+        expect(result).toEqual({
+          resultType: 'complete',
+          [list]: [],
+          ttlMs: relayed,
+          cacheScope: 'private',
+          _meta: {
+            'io.modelcontextprotocol/serverInfo': expect.objectContaining({
+              name: 'ip4-127-0-0-1/server',
+            }) as object,
+            'example.org/a': 1,
+          },
+        });
+      }
+    },
+  );
 });
 
 describe('a reply that is nested 20,000 deep', () => {

@@ -43,6 +43,8 @@ export interface GatewayProcessOptions {
   organizations?: TestOrganization[];
   /** A free one when absent. */
   port?: number;
+  /** With it the gateway asks for tokens. */
+  auth?: Record<string, unknown>;
   limits?: Record<string, string | number>;
 }
 
@@ -101,7 +103,11 @@ export async function startGatewayProcess(options: GatewayProcessOptions): Promi
 function configOf(options: GatewayProcessOptions, dir: string, port: number) {
   const { peers, organizations = [], limits } = options;
   return {
-    gateway: { listen: { host: '127.0.0.1', port } },
+    gateway: {
+      listen: { host: '127.0.0.1', port },
+      ...(options.auth !== undefined && { publicUrl: `http://127.0.0.1:${port}` }),
+    },
+    ...(options.auth !== undefined && { auth: { mode: 'oauth', ...options.auth } }),
     store: { url: `sqlite:${join(dir, 'isthmus.db')}` },
     keys: { dir: join(dir, 'keys') },
     peers: peers.map(peerEntry),

@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
+import { freePort } from '../faults/child.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { startGateway as serve, type Gateway } from '../../src/main.ts';
 import { createLogger } from '../../src/observe/log.ts';
@@ -21,7 +22,8 @@ export interface TestPeer {
   signedCard?: 'resign' | 'verbatim' | 'reject';
   dedupesMessageId?: boolean;
   idempotentTools?: string[];
-  credentials?: { type: 'bearer'; token: string };
+  /** As in the configuration file. */
+  credentials?: { type: string; [key: string]: unknown };
   timeouts?: { call?: string; idle?: string };
   headers?: Record<string, string>;
   /** What happens to a changed definition; review when absent. */
@@ -36,6 +38,8 @@ export interface TestOrganization {
   domains?: string[];
   cardKeys?: { jwks: { keys: object[] } };
   cardSignatures?: 'require' | 'prefer' | 'ignore';
+  clientIds?: string[];
+  scopes?: string[];
 }
 
 /** A peer as in the configuration file. */
@@ -47,12 +51,19 @@ export function peerEntry({ a2a, mcp, signedCard, ...peer }: TestPeer): Record<s
   };
 }
 
-/** What a test wants from its gateway; `limits` and `egress` as in the configuration file. */
+/** What a test wants from its gateway; sections are as in the configuration file. */
 export interface TestGatewayOptions {
   peers: TestPeer[];
   organizations?: TestOrganization[];
   limits?: Record<string, string | number>;
   egress?: Record<string, unknown>;
+  /** With it the gateway asks for tokens; its public URL is where it listens. */
+  auth?: Record<string, unknown>;
+  connections?: Record<string, unknown>[];
+  /** A port of one's own choice, where others have to know it beforehand. */
+  port?: number;
+  gateway?: Record<string, unknown>;
+  telemetry?: Record<string, unknown>;
 }
 
 /** A running gateway. */
@@ -67,16 +78,19 @@ export interface TestGateway {
   readonly adminToken: string;
   /** Log lines so far. */
   readonly log: Record<string, unknown>[];
-  /** Stops and starts again on the same store, keys and port. */
-  restart(): Promise<void>;
+  /** Stops and starts again on the same store, keys and port; `meanwhile` has the store to itself. */
+  restart(meanwhile?: () => Promise<void>): Promise<void>;
+  /** Puts another configuration in force while it runs. */
+  reconfigure(changes: Partial<TestGatewayOptions>): void;
   close(): Promise<void>;
 }
 
 /** Starts a gateway; `close` also removes its files. */
-export async function startGateway(options: TestGatewayOptions): Promise<TestGateway> {
+export async function startGateway(first: TestGatewayOptions): Promise<TestGateway> {
+  let options = first;
   const dir = mkdtempSync(join(tmpdir(), 'isthmus-gateway-'));
   const log: Record<string, unknown>[] = [];
-  let port = 0;
+  let port = options.port ?? (options.auth === undefined ? 0 : await freePort());
   const start = (): Promise<Gateway> => serve(configOf(options, dir, port), logInto(log));
   let gateway = await start();
   port = Number(new URL(gateway.listening).port);
@@ -89,9 +103,14 @@ export async function startGateway(options: TestGatewayOptions): Promise<TestGat
       return readFileSync(join(dir, 'keys', 'admin-token'), 'utf8').trim();
     },
     log,
-    async restart() {
+    async restart(meanwhile) {
       await gateway.close();
+      await meanwhile?.();
       gateway = await start();
+    },
+    reconfigure(changes) {
+      options = { ...options, ...changes };
+      gateway.reconfigure(configOf(options, dir, port));
     },
     async close() {
       await gateway.close();
@@ -101,15 +120,23 @@ export async function startGateway(options: TestGatewayOptions): Promise<TestGat
 }
 
 function configOf(options: TestGatewayOptions, dir: string, port: number) {
-  const { peers, organizations = [], limits, egress } = options;
+  const { peers, organizations = [], limits, egress, auth, connections, telemetry } = options;
   const text = JSON.stringify({
-    gateway: { listen: { host: '127.0.0.1', port }, organization: { id: 'test', name: 'Test' } },
+    gateway: {
+      listen: { host: '127.0.0.1', port },
+      organization: { id: 'test', name: 'Test' },
+      ...(auth !== undefined && { publicUrl: `http://127.0.0.1:${port}` }),
+      ...options.gateway,
+    },
     store: { url: `sqlite:${join(dir, 'isthmus.db')}` },
     keys: { dir: join(dir, 'keys') },
     peers: peers.map(peerEntry),
     organizations,
     limits: { drain: '500ms', ...limits },
     egress: { allowLoopback: true, ...egress },
+    ...(auth !== undefined && { auth: { mode: 'oauth', ...auth } }),
+    ...(connections !== undefined && { connections }),
+    ...(telemetry !== undefined && { telemetry }),
   });
   const result = parseConfig(text, { env: {}, readFile: () => '' });
   if (!result.ok) throw new Error(JSON.stringify(result.mistakes));

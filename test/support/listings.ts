@@ -105,6 +105,14 @@ export const secret: PeerListing = {
   changedAt,
 };
 
+/** The versions of their Server Cards at `https://gw.example.org`. */
+export const versions = {
+  files: '1.4.2+8d7a265dcf8bb3b9',
+  maps: '0.9.0+6e43977b223943d8',
+  travel: '2.1.0+24f4ea4be7a75551',
+  unseen: '0.0.0+7951e5aa311531f9',
+} as const;
+
 /** All of them. */
 export const listings: readonly PeerListing[] = [files, maps, secret, travel, unseen];
 
