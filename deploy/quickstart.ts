@@ -1,6 +1,7 @@
 /**
  * `npm start`: the two demo peers and the gateway in front of them, on loopback, until Ctrl-C.
  * `npm start -- --port N --host H` moves the gateway, `--travel-port` and `--notes-port` the peers.
+ * `npm start -- --oauth` adds an identity provider (`--identity-port`), and tokens are asked for.
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -24,10 +25,19 @@ interface Addresses {
   port: number;
   travelPort: number;
   notesPort: number;
+  identityPort: number;
+  /** Whether callers have to show a token. */
+  oauth: boolean;
 }
 
-/** The ports that deploy/quickstart.yaml names. */
-const DEFAULTS: Addresses = { host: '127.0.0.1', port: 8080, travelPort: 41241, notesPort: 41242 };
+/** What the configurations beside this file name. */
+const DEFAULTS = {
+  host: '127.0.0.1',
+  port: 8080,
+  travelPort: 41241,
+  notesPort: 41242,
+  identityPort: 41243,
+} as const;
 
 /** One process that this script started. */
 interface Part {
@@ -52,6 +62,11 @@ async function main(): Promise<number> {
   start('travel agent', file('examples/travel-agent/main.ts'), '--port', `${at.travelPort}`);
   start('notes server', file('examples/notes-server/main.ts'), '--port', `${at.notesPort}`);
   const demo = [`http://127.0.0.1:${at.travelPort}/`, `http://127.0.0.1:${at.notesPort}/`];
+  if (at.oauth) {
+    const ends = ['--port', `${at.identityPort}`, '--gateway', originOf(at)];
+    start('identity provider', file('examples/identity-provider/main.ts'), ...ends);
+    demo.push(`http://127.0.0.1:${at.identityPort}/jwks`);
+  }
   let reason = await whicheverFirst(answering(demo, 'demo peers'), parts, stopped);
   if (reason === READY) {
     const listen = ['--host', at.host, '--port', `${at.port}`];
@@ -77,6 +92,8 @@ function addressesFrom(args: string[]): Addresses {
       port: { type: 'string', default: `${DEFAULTS.port}` },
       'travel-port': { type: 'string', default: `${DEFAULTS.travelPort}` },
       'notes-port': { type: 'string', default: `${DEFAULTS.notesPort}` },
+      'identity-port': { type: 'string', default: `${DEFAULTS.identityPort}` },
+      oauth: { type: 'boolean', default: false },
     },
   });
   return {
@@ -84,6 +101,8 @@ function addressesFrom(args: string[]): Addresses {
     port: portFrom('port', values.port),
     travelPort: portFrom('travel-port', values['travel-port']),
     notesPort: portFrom('notes-port', values['notes-port']),
+    identityPort: portFrom('identity-port', values['identity-port']),
+    oauth: values.oauth,
   };
 }
 
@@ -99,6 +118,7 @@ async function takenPorts(at: Addresses): Promise<string[]> {
     { option: '--port', host: at.host, port: at.port },
     { option: '--travel-port', host: '127.0.0.1', port: at.travelPort },
     { option: '--notes-port', host: '127.0.0.1', port: at.notesPort },
+    ...(at.oauth ? [{ option: '--identity-port', host: '127.0.0.1', port: at.identityPort }] : []),
   ];
   const problems: string[] = [];
   for (const { option, host, port } of wanted) {
@@ -121,15 +141,16 @@ async function listenError(host: string, port: number): Promise<string | undefin
   });
 }
 
-/** quickstart.yaml itself, or a copy of it with the addresses that were asked for. */
-function configFor(at: Addresses): string {
-  const original = file('deploy/quickstart.yaml');
+/** The configuration itself, or a copy of it with the addresses that were asked for. */
+function configFor({ oauth, ...at }: Addresses): string {
+  const original = file(oauth ? 'deploy/quickstart-oauth.yaml' : 'deploy/quickstart.yaml');
   if (JSON.stringify(at) === JSON.stringify(DEFAULTS)) return original;
   const text = readFileSync(original, 'utf8')
     .replaceAll(originOf(DEFAULTS), originOf(at))
     .replace('host: 127.0.0.1, port: 8080', `host: "${at.host}", port: ${at.port}`)
     .replaceAll(`:${DEFAULTS.travelPort}`, `:${at.travelPort}`)
-    .replaceAll(`:${DEFAULTS.notesPort}`, `:${at.notesPort}`);
+    .replaceAll(`:${DEFAULTS.notesPort}`, `:${at.notesPort}`)
+    .replaceAll(`:${DEFAULTS.identityPort}`, `:${at.identityPort}`);
   const copy = join(mkdtempSync(join(tmpdir(), 'isthmus-quickstart-')), 'quickstart.yaml');
   writeFileSync(copy, text);
   return copy;
@@ -214,21 +235,49 @@ Isthmus is ready at ${origin}
   its agent card                  ${origin}/a2a/notes/.well-known/agent-card.json
   the peers themselves            http://127.0.0.1:${at.travelPort}/.well-known/agent-card.json
                                   http://127.0.0.1:${at.notesPort}/mcp
+${at.oauth ? withTokens(at) : withoutTokens(origin)}
 
+Processes: ${pids}. Ctrl-C stops them all.
+`;
+}
+
+function withoutTokens(origin: string): string {
+  return `
 Call the agent's skill quick_lookup as an MCP tool:
 
 ${mcpCall(origin)}
 
 Call the server's tool search_notes as an A2A agent:
 
-${a2aCall(origin)}
+${a2aCall(origin)}`;
+}
 
-Processes: ${pids}. Ctrl-C stops them all.
-`;
+function withTokens(at: Addresses): string {
+  const origin = originOf(at);
+  const provider = `http://127.0.0.1:${at.identityPort}`;
+  return `  the identity provider           ${provider}
+
+A call without a token is told in WWW-Authenticate where to get one:
+
+${mcpCall(origin, '-i')}
+
+The provider gives its machine "robot" a token for this one endpoint:
+
+  TOKEN=$(curl -sS -u robot:not-secret-at-all ${provider}/token \\
+    -d grant_type=client_credentials -d scope=peer:travel:call \\
+    -d resource=${origin}/mcp/travel \\
+    | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
+
+With it the call goes through:
+
+${mcpCall(origin, '-H "Authorization: Bearer $TOKEN"')}
+
+Or give ${origin}/mcp/travel to an MCP client that speaks OAuth: it
+opens a browser, where you are alice or bob, and asks you whether it may.`;
 }
 
 /** A `tools/call` of MCP 2026-07-28: the headers repeat what the body says. */
-function mcpCall(origin: string): string {
+function mcpCall(origin: string, more?: string): string {
   const body = {
     jsonrpc: '2.0',
     id: 1,
@@ -243,12 +292,13 @@ function mcpCall(origin: string): string {
       },
     },
   };
-  return curl(`${origin}/mcp/travel`, body, [
+  const headers = [
     'Accept: application/json, text/event-stream',
     'MCP-Protocol-Version: 2026-07-28',
     'Mcp-Method: tools/call',
     'Mcp-Name: quick_lookup',
-  ]);
+  ];
+  return curl(`${origin}/mcp/travel`, body, headers, more);
 }
 
 /** A `SendMessage` of A2A 1.0 that picks the tool in a data part. */
@@ -259,9 +309,9 @@ function a2aCall(origin: string): string {
   return curl(`${origin}/a2a/notes`, body, ['A2A-Version: 1.0']);
 }
 
-function curl(url: string, body: object, headers: readonly string[]): string {
+function curl(url: string, body: object, headers: readonly string[], more = ''): string {
   const lines = [
-    `curl -sS ${url}`,
+    `curl -sS ${url}${more && ` ${more}`}`,
     ...['Content-Type: application/json', ...headers].map((one) => `-H '${one}'`),
     `-d '${JSON.stringify(body)}'`,
   ];
