@@ -247,6 +247,14 @@ async function connectAccount(): Promise<void> {
   await client.close();
 }
 
+/** The same for the agent: consent is for one peer. */
+async function connectAgent(): Promise<void> {
+  const answer = await sendEcho(gateway.a2a('agent-user-oauth'), 'Bearer');
+  const link = /http:[^"]+\/connect\/[\w.-]+/.exec(answer)?.[0];
+  if (link === undefined) throw new Error(answer);
+  await consent(link);
+}
+
 async function consent(link: string): Promise<void> {
   const browser = new CookieClient();
   const page = await browser.logIn(link, 'alice');
@@ -273,6 +281,7 @@ it(
   { timeout: 30_000 },
   async () => {
     await connectAccount();
+    await connectAgent();
     for (const scheme of ['Bearer', 'DPoP'] as const) {
       for (const type of types) {
         const name = nameOf(type);

@@ -98,12 +98,12 @@ async function start(canaries: Canaries) {
   ]);
   closing(issuer);
   const headers = (id: string) => ({ 'X-Api-Key': canaries.make(`header of peer ${id}`) });
-  const client = (type: string) => ({
-    type,
-    issuer: quoting.issuer,
-    clientId: 'gateway',
-    clientSecret: canaries.make(`client secret of ${type}`),
-  });
+  const client = (type: string) => {
+    const clientSecret = canaries.make(`client secret of ${type}`);
+    const basic = Buffer.from(`gateway:${clientSecret}`).toString('base64');
+    canaries.watch(`encoded client secret of ${type}`, basic);
+    return { type, issuer: quoting.issuer, clientId: 'gateway', clientSecret };
+  };
   const gateway = await gatewayWith({
     peers: [
       { id: 'agent', a2a: agent.cardUrl },
@@ -120,7 +120,7 @@ async function start(canaries: Canaries) {
     auth: { issuers: [{ issuer: issuer.issuer, organization: 'test' }] },
     limits: { peerConnect: '1s', syncCall: '2s' },
   });
-  return { gateway, agent, server, issuer };
+  return { gateway, agent, server, issuer, quoting };
 }
 
 /** Sends a request and keeps everything that came back. */
@@ -273,7 +273,7 @@ function storedBytes({ dir }: TestGateway): string {
 it('whatever way a secret comes in, it comes out nowhere', async () => {
   const canaries = new Canaries();
   const world = await start(canaries);
-  const { gateway, agent, server } = world;
+  const { gateway, agent, server, quoting } = world;
   const said: string[] = [];
   const good = await attackInbound(world, canaries, said);
   await attackTokenService(gateway, canaries, said);
@@ -281,6 +281,7 @@ it('whatever way a secret comes in, it comes out nowhere', async () => {
   expect([good[0], good[1], good.at(-1)]).toEqual([200, 200, 200]);
   expect(agent.ledger.length).toBeGreaterThan(0);
   expect(server.ledger.entries.length).toBeGreaterThan(0);
+  expect(quoting.heard.join('\n')).toContain('Basic ');
   expect(canaries.size).toBeGreaterThan(500);
 
   const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
