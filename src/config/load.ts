@@ -5,7 +5,7 @@ import type { z } from 'zod';
 import { pathText, type Mistake } from './mistake.ts';
 import { substitute } from './placeholders.ts';
 import { peer, type PeerConfig } from './peer.ts';
-import { secretMistakes } from './secret-check.ts';
+import { inlineSecretMistakes, secretMistakes } from './secret-check.ts';
 import { connectionMistakes } from './token-places.ts';
 import { configSchema, isLoopbackHost, type Config } from './schema.ts';
 
@@ -62,7 +62,9 @@ export function parseConfig(text: string, context: LoadContext): LoadResult {
 
   const result = configSchema.safeParse(withListen(value, context.listen), { error: describe });
   if (!result.success) return failed(result.error.issues.flatMap(mistakesOf));
-  const semantic = semanticMistakes(result.data);
+  // Where strangers can reach the gateway, its file must not be what they are after.
+  const inline = result.data.auth.mode === 'oauth' ? inlineSecretMistakes(written) : [];
+  const semantic = [...inline, ...semanticMistakes(result.data)];
   return semantic.length > 0 ? failed(semantic) : { ok: true, config: result.data };
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from './load.ts';
-import { secretMistakes } from './secret-check.ts';
+import { inlineSecretMistakes, secretMistakes } from './secret-check.ts';
 
 const placeholders = [
   'changeme',
@@ -81,4 +81,37 @@ it('what merely sounds like one is left alone', () => {
     secret: { id: 'admin' },
   };
   expect(secretMistakes(document)).toEqual([]);
+});
+
+describe('a secret in the file itself', () => {
+  const file = (secret: string, mode = 'oauth') => `
+gateway: { publicUrl: https://gw.example }
+auth: { mode: ${mode}, issuers: [{ issuer: https://i.example, organization: local }] }
+peers: [{ id: a, mcp: { url: https://a.example }, credentials: { type: bearer, token: "${secret}" } }]
+`;
+  const context = { env: { TOKEN: 'kd83hq27zmx1' }, readFile: () => 'kd83hq27zmx1' };
+
+  it('is a mistake where strangers can reach the gateway, and is not repeated', () => {
+    expect(parseConfig(file('kd83hq27zmx1'), context)).toEqual({
+      ok: false,
+      mistakes: [
+        {
+          path: 'peers[0].credentials.token',
+          message: 'stands in this file; put it into ${env:NAME} or ${file:PATH}',
+        },
+      ],
+    });
+  });
+
+  it.each(['${env:TOKEN}', '${file:token.txt}'])('is none as %s', (secret) => {
+    expect(parseConfig(file(secret), context).ok).toBe(true);
+  });
+
+  it('may be there on a machine of its own', () => {
+    expect(parseConfig(file('kd83hq27zmx1', 'open'), context).ok).toBe(true);
+  });
+
+  it('is a private key too', () => {
+    expect(inlineSecretMistakes({ connections: [{ key: '{"kty":"EC"}' }] })).toHaveLength(1);
+  });
 });

@@ -138,7 +138,8 @@ function configOf(options: TestGatewayOptions, dir: string, port: number) {
     ...(connections !== undefined && { connections }),
     ...(telemetry !== undefined && { telemetry }),
   });
-  const result = parseConfig(text, { env: {}, readFile: () => '' });
+  const { text: withoutSecrets, env } = secretsAside(text);
+  const result = parseConfig(withoutSecrets, { env, readFile: () => '' });
   if (!result.ok) throw new Error(JSON.stringify(result.mistakes));
   return result.config;
 }
@@ -153,4 +154,17 @@ function logInto(lines: Record<string, unknown>[]) {
     },
   });
   return createLogger({ level: 'debug', destination });
+}
+
+/** A configuration whose secrets are in the environment, where they have to be. */
+function secretsAside(text: string): { text: string; env: Record<string, string> } {
+  const env: Record<string, string> = {};
+  const aside = (name: string, value: unknown): unknown => {
+    const isSecret = /(token|secret|api-?key)$|^(idp)?key$/i.test(name);
+    if (!isSecret || typeof value !== 'string' || value.includes('${')) return value;
+    const variable = `SECRET_${Object.keys(env).length}`;
+    env[variable] = value;
+    return `\${env:${variable}}`;
+  };
+  return { text: JSON.stringify(JSON.parse(text, aside)), env };
 }
