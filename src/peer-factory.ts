@@ -19,7 +19,7 @@ import { measured } from './peers/measured.ts';
 import { pinnedEgress } from './peers/pinned-egress.ts';
 import { renewingEgress } from './peers/renewing-egress.ts';
 import { ConfiguredPeers, type ManagedPeer } from './peers/registry.ts';
-import type { OnBehalf } from './ports/credentials.ts';
+import type { OnBehalf, PeerCredentials } from './ports/credentials.ts';
 import type { PeerDefinitions } from './ports/definitions.ts';
 import { createTimeBudget } from './time-budget.ts';
 import { SchemaValidator } from './translate/json-schema.ts';
@@ -109,6 +109,29 @@ function refusalsInto(events: EventLog): (error: EgressRefusedError) => void {
   return ({ host, reason }) => events.emit({ event: 'egress.refused', host, reason });
 }
 
+/** The headers of each request to a peer; made once where they never change. */
+function sentWith(
+  { headers, credentials: { type } }: ResolvedPeerConfig,
+  credentials: PeerCredentials,
+): (behalf: OnBehalf) => Promise<Readonly<Record<string, string>>> {
+  const make = async (behalf: OnBehalf): Promise<Readonly<Record<string, string>>> => ({
+    ...headers,
+    ...(await credentials.headers(behalf)),
+  });
+  if (type !== 'none' && type !== 'bearer') return make;
+  let made: ReturnType<typeof make> | undefined;
+  return (behalf) => (made ??= make(behalf));
+}
+
+/** The way out to a peer; refused tokens are renewed where there are others to be had. */
+function renewing<E extends Pick<Egress, 'fetch' | 'request'>>(
+  egress: E,
+  { credentials: { type } }: ResolvedPeerConfig,
+  credentials: PeerCredentials,
+): Pick<Egress, 'fetch' | 'request'> {
+  return type === 'none' || type === 'bearer' ? egress : renewingEgress(egress, credentials);
+}
+
 function makePeer(
   peer: ResolvedPeerConfig,
   parts: PeerFactoryParts & {
@@ -132,10 +155,7 @@ function makePeer(
   const common = {
     id: peer.id,
     egress: egress.withLimits({ headersTimeoutMs: callMs }),
-    credentials: async (behalf: OnBehalf) => ({
-      ...peer.headers,
-      ...(await credentials.headers(behalf)),
-    }),
+    credentials: sentWith(peer, credentials),
     clock,
     mintId,
   };
@@ -147,7 +167,7 @@ function makePeer(
     return createA2aPeer({
       ...common,
       // Whatever is renewed goes where the operator said, and nowhere else.
-      egress: renewingEgress(pinnedEgress(common.egress, pin, refusalsInto(events)), credentials),
+      egress: renewing(pinnedEgress(common.egress, pin, refusalsInto(events)), peer, credentials),
       card: new URL(card),
       origins,
       verifyCard: (raw) => check.verify(raw),
@@ -160,7 +180,7 @@ function makePeer(
   const idleMs = peer.timeouts.idle ?? callMs;
   return createMcpPeer({
     ...common,
-    egress: renewingEgress(common.egress, credentials),
+    egress: renewing(common.egress, peer, credentials),
     url,
     idempotentTools,
     timeouts: { requestMs: callMs, connectMs, idleMs: idleMs || forEver },
