@@ -13,17 +13,7 @@ import { isObject, type JsonObject } from '../model/json.ts';
 import { ownerKey } from '../model/principal.ts';
 import type { ConnectionRequest, Connections, ConnectionUse } from '../ports/connections.ts';
 import { gatewayItself } from '../ports/credentials.ts';
-import type {
-  Catalogue,
-  ChangeFilter,
-  PeerChange,
-  PeerContext,
-  PeerEvent,
-  PeerFollowUp,
-  PeerTurn,
-  Sending,
-  ToolPeer,
-} from '../ports/peer.ts';
+import type { PeerContext, PeerEvent, PeerFollowUp, PeerTurn, Sending } from '../ports/peer.ts';
 import type { ReplayStore } from '../ports/replay-store.ts';
 import { responsesFromMessage } from '../translate/questions.ts';
 import {
@@ -34,7 +24,8 @@ import {
   type Sendable,
   type Wait,
 } from './consent-wait.ts';
-import { catalogueWithout, connectTool, ConsentWords } from './consent-words.ts';
+import { ConsentCatalogue } from './consent-catalogue.ts';
+import { connectTool, ConsentWords } from './consent-words.ts';
 import type { ManagedPeer } from './registry.ts';
 
 /** What the wrapper needs. */
@@ -59,8 +50,8 @@ const ticketMs = 90 * 86_400_000;
 /** So long a failure carries the same link (ms). */
 const linkMs = 60_000;
 
-/** Catalogues are shared objects: remembering one costs a reference. */
-const knownCatalogues = 10_000;
+/** So many callers' links are remembered. */
+const knownLinks = 10_000;
 
 /** The same peer, asking for consent where it is missing. */
 export function connected(peer: ManagedPeer, options: ConnectedOptions): ManagedPeer {
@@ -93,13 +84,18 @@ export function connected(peer: ManagedPeer, options: ConnectedOptions): Managed
       extendedCard: (context) => consent.orLink(context, () => peer.extendedCard(context)),
     };
   }
+  const shown = new ConsentCatalogue(peer, {
+    ...options,
+    isMissing: (error, principal) => consent.isMissing(error, principal),
+    nextConsent: (signal) => consent.nextConsent(signal),
+  });
   return {
     ...work,
     protocol: 'mcp',
-    catalogue: (context) => consent.catalogue(peer, context),
+    catalogue: (context) => shown.catalogue(context),
     request: (method, params, context, onNotification) =>
       consent.orLink(context, () => peer.request(method, params, context, onNotification)),
-    changes: (filter, context) => consent.changes(peer, filter, context),
+    changes: (filter, context) => shown.changes(filter, context),
   };
 }
 
@@ -109,11 +105,8 @@ class Consent {
   readonly #words: ConsentWords;
   /** Tickets of work that was canceled while it waited. */
   readonly #canceled = new Set<string>();
-  /** The catalogue that a caller was shown last. */
-  readonly #known = new LRUCache<string, Catalogue>({ max: knownCatalogues });
   /** Links that were given out with a failure: a client that tries in a loop gets one of them. */
-  readonly #links = new LRUCache<string, ConnectionRequest>({ max: knownCatalogues });
-  readonly #without: Catalogue;
+  readonly #links = new LRUCache<string, ConnectionRequest>({ max: knownLinks });
   /** Subscribers that hear when somebody has connected. */
   readonly #subscribers = new Set<() => void>();
 
@@ -121,7 +114,6 @@ class Consent {
     this.#peer = peer;
     this.#options = options;
     this.#words = new ConsentWords(peer, options.mintId);
-    this.#without = catalogueWithout(peer.id, options.use.connection);
   }
 
   async *start(turn: PeerTurn, context: PeerContext): Events {
@@ -167,49 +159,13 @@ class Consent {
       return await act();
     } catch (error) {
       const { principal } = context;
-      if (principal === gatewayItself || !(await this.#isMissing(error, principal))) throw error;
+      if (principal === gatewayItself || !(await this.isMissing(error, principal))) throw error;
       throw await this.#needed(principal, error);
     }
   }
 
-  /**
-   * What the server offers. Without a connection: what it offered to this caller before, else one
-   * tool that asks for consent.
-   */
-  async catalogue(peer: ToolPeer, context: PeerContext): Promise<Catalogue> {
-    const owner = ownerKey(context.principal);
-    try {
-      const catalogue = await peer.catalogue(context);
-      this.#known.set(owner, catalogue);
-      return catalogue;
-    } catch (error) {
-      if (!(await this.#isMissing(error, context.principal))) throw error;
-      return this.#known.get(owner) ?? this.#without;
-    }
-  }
-
-  /** Changes at the server once there is a connection, and the change that consent makes. */
-  async *changes(
-    peer: ToolPeer,
-    filter: ChangeFilter,
-    context: PeerContext,
-  ): AsyncGenerator<PeerChange> {
-    const { signal, principal } = context;
-    const { use, connections } = this.#options;
-    while (!signal.aborted) {
-      if (await connections.isConnected(principal, use)) {
-        yield* peer.changes(filter, context);
-        return;
-      }
-      await this.#nextConsent(signal);
-      if (signal.aborted || !(await connections.isConnected(principal, use))) continue;
-      for (const kind of ['tools', 'prompts', 'resources'] as const) {
-        if (filter[kind] === true) yield { kind };
-      }
-    }
-  }
-
-  async #nextConsent(signal: AbortSignal): Promise<void> {
+  /** Resolves when somebody has connected, or the signal aborts. */
+  async nextConsent(signal: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const wake = (): void => resolve();
     this.#subscribers.add(wake);
@@ -260,7 +216,7 @@ class Consent {
         yield event;
       }
     } catch (error) {
-      if (!(await this.#isMissing(error, context.principal))) throw error;
+      if (!(await this.isMissing(error, context.principal))) throw error;
       // What the peer has taken up is followed, not sent again.
       const isNamed = position?.['taskId'] !== undefined || position?.['stream'] !== undefined;
       const isNew = held?.kind === 'start';
@@ -372,7 +328,7 @@ class Consent {
   }
 
   /** The peer, or our credentials for it, say that consent is missing. */
-  async #isMissing(error: unknown, principal: PeerContext['principal']): Promise<boolean> {
+  async isMissing(error: unknown, principal: PeerContext['principal']): Promise<boolean> {
     if (!(error instanceof GatewayError)) return false;
     const { use, connections } = this.#options;
     if (error.code === 'connection-needed') {
