@@ -3,12 +3,16 @@
  * to http and https: `javascript:`, `data:`, `file:` and the like stay text.
  */
 
+/** Whether a URL as it is written holds what makes two readers see two different ones. */
+export function hasControls(text: string): boolean {
+  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
+  return /[\u0000-\u0020\u007f]/.test(text);
+}
+
 /** Whether a string is an absolute http or https URL without a user name, and nothing else. */
 export function isHttpUrl(value: unknown): value is string {
   if (typeof value !== 'string' || !/^https?:\/\//i.test(value)) return false;
-  // A raw space or control character makes two readers see two different URLs.
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
-  if (/[\u0000-\u0020\u007f]/.test(value)) return false;
+  if (hasControls(value)) return false;
   const url = URL.parse(value);
   // `https://bank.example@evil.example/` is read as the bank by people.
   return url !== null && url.username === '' && url.password === '';

@@ -4,6 +4,8 @@
  * Spec: RFC 8252 §7 (native apps), RFC 9700 §2.1 and §4.1 (exact redirect URIs)
  */
 
+import { hasControls } from '../../translate/http-url.ts';
+
 /** Schemes that are no app's own: they run script, show files, or belong to the browser. */
 const notPrivate: ReadonlySet<string> = new Set(
   'http https javascript vbscript data blob file filesystem about view-source ws wss ftp ftps mailto tel sms intent chrome chrome-extension moz-extension resource jar'.split(
@@ -16,8 +18,7 @@ const loopback: ReadonlySet<string> = new Set(['127.0.0.1', '[::1]', 'localhost'
 /** Why a redirect URI is not accepted; undefined when it is. */
 export function redirectUriFlaw(uri: string): string | undefined {
   const url = URL.parse(uri);
-  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-  if (url === null || /[\u0000-\u0020\u007f]/.test(uri)) return 'is no absolute URI';
+  if (url === null || hasControls(uri)) return 'is no absolute URI';
   if (uri.includes('#')) return 'has a fragment';
   if (url.username !== '' || url.password !== '') return 'has user information';
   if (url.protocol === 'https:') {
