@@ -113,6 +113,7 @@ export async function openIdentity(parts: IdentityParts): Promise<Identity> {
     config: () => config,
     revocations,
     refusals,
+    keysOf: (issuer) => server.keysOf(issuer),
     boundsOf,
   });
   const people = peopleOf(parts);

@@ -1,8 +1,9 @@
 /** The STS, put together from the configuration that is in force. */
 import { checkDpopProof } from './auth/resource-server/dpop-proof.ts';
-import { IssuerKeys } from './auth/resource-server/issuer-keys.ts';
+import type { IssuerKeys } from './auth/resource-server/issuer-keys.ts';
 import type { SigningKeys } from './auth/signing-keys.ts';
 import type { ClientTrust, RegisteredClient } from './auth/sts/client.ts';
+import type { IssuerTrust } from './auth/sts/id-jag.ts';
 import type { Revocations } from './auth/sts/revocations.ts';
 import type { ProtectedResource } from './auth/sts/scopes.ts';
 import { createSts, type Sts } from './auth/sts/sts.ts';
@@ -21,6 +22,8 @@ export interface TokenServiceParts {
   readonly fetch: typeof fetch;
   readonly replay: ReplayStore;
   readonly revocations: Revocations;
+  /** The keys of an issuer that is trusted now. */
+  readonly keysOf: (issuer: string) => Pick<IssuerKeys, 'keyFor'> | undefined;
   readonly clock: Clock;
   readonly mintId: MintId;
   readonly events: EventLog;
@@ -31,27 +34,10 @@ export interface TokenServiceParts {
 
 /** Builds the STS. Clients and issuers are looked up in the configuration at each request. */
 export function createTokenService(parts: TokenServiceParts): Sts {
-  const { config, publicUrl, fetch, clock, events, refusals, replay, boundsOf } = parts;
+  const { config, publicUrl, clock, events, refusals, replay, boundsOf } = parts;
   const { leeway, tokenTtl } = config().auth;
   const bounded = (organization: string, scopes: readonly string[]): readonly string[] =>
     scopes.length > 0 ? scopes : (boundsOf(organization) ?? []);
-  const keySets = new Map<string, IssuerKeys>();
-  const keysOf = (issuer: string): IssuerKeys | undefined => {
-    const trusted = config().auth.issuers.find((one) => one.issuer === issuer);
-    if (trusted === undefined) return undefined;
-    const { jwksUri } = trusted;
-    const known = keySets.get(issuer);
-    if (known !== undefined) return known;
-    const made = new IssuerKeys({
-      issuer,
-      ...(jwksUri !== undefined && { jwksUri }),
-      fetch,
-      now: clock,
-      report: (error) => events.emit({ event: 'issuer.unavailable', issuer, error }),
-    });
-    keySets.set(issuer, made);
-    return made;
-  };
   return createSts({
     ...parts,
     tokenLifetimeMs: tokenTtl,
@@ -63,7 +49,7 @@ export function createTokenService(parts: TokenServiceParts): Sts {
     verifyProof: (request) => checkDpopProof(request, { replay, now: clock }),
     assertions: {
       trustOf: (issuer, organization) => assertionTrust(config(), issuer, organization),
-      keysOf,
+      keysOf: parts.keysOf,
     },
     report: (event, address) =>
       event.event === 'sts.refused' ? refusals.record(event, address) : events.emit(event),
@@ -74,12 +60,13 @@ function assertionTrust(
   { auth }: Config,
   issuer: string,
   organization: string,
-): { tenant?: string } | undefined {
+): IssuerTrust | undefined {
   const found = auth.issuers.find(
     (one) => one.issuer === issuer && one.organization === organization && one.assertions,
   );
   if (found === undefined) return undefined;
-  return found.tenant === undefined ? {} : { tenant: found.tenant };
+  const { algorithms, tenant } = found;
+  return { algorithms, ...(tenant !== undefined && { tenant }) };
 }
 
 type Bounded = (organization: string, scopes: readonly string[]) => readonly string[];

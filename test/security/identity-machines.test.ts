@@ -33,6 +33,7 @@ let stranger: TestIssuer;
 let agent: A2aAgent;
 let server: ModernServer;
 let gateway: TestGateway;
+let clients: Json[];
 let keys: { robot: TestKey; rival: TestKey; described: TestKey };
 let site: Awaited<ReturnType<typeof startSite>>;
 
@@ -82,6 +83,7 @@ beforeAll(async () => {
     jwks: { keys: [keys[clientId].publicJwk] },
     scopes: ['peer:tools:call', 'peer:bot:read'],
   });
+  clients = [client('robot', 'partner'), client('rival', 'test')];
   gateway = await startGateway({
     peers: [
       { id: 'bot', a2a: agent.cardUrl },
@@ -96,7 +98,7 @@ beforeAll(async () => {
     ],
     auth: {
       issuers: [{ issuer: idp.issuer, organization: 'partner', assertions: true }],
-      clients: [client('robot', 'partner'), client('rival', 'test')],
+      clients,
     },
     limits: { refusedPerMinute: 100_000 },
   });
@@ -381,6 +383,20 @@ describe('ID-JAG:', () => {
       expect(outcome(await redeem(jag))).toEqual([400, 'invalid_grant']);
     }
     expect(stranger.jwksFetches).toBe(0);
+  });
+
+  it('keys from another place, and algorithms, count as soon as the configuration says so', async () => {
+    const entry = { issuer: idp.issuer, organization: 'partner', assertions: true };
+    const trust = (over: Json) =>
+      gateway.reconfigure({ auth: { issuers: [{ ...entry, ...over }], clients } });
+    trust({ jwksUri: stranger.jwksUri });
+    expect(outcome(await redeem(await idJag()))).toEqual([400, 'invalid_grant']);
+    const moved = await idJag({ iss: idp.issuer }, undefined, stranger);
+    expect((await redeem(moved)).status).toBe(200);
+    trust({ algorithms: ['RS256'] });
+    expect(outcome(await redeem(await idJag()))).toEqual([400, 'invalid_grant']);
+    trust({});
+    expect((await redeem(await idJag())).status).toBe(200);
   });
 
   it("a grant of one organization's provider is nothing for a client of another", async () => {

@@ -74,6 +74,11 @@ export class AccessTokenVerifier {
     this.#foreign = this.#withKeys(issuers, this.#foreign);
   }
 
+  /** The keys of a trusted issuer. */
+  keysOf(issuer: string): IssuerKeys | undefined {
+    return this.#foreign.get(issuer)?.keys;
+  }
+
   /** The issuers outside of the gateway. */
   issuers(): string[] {
     return [...this.#foreign.keys()];

@@ -11,6 +11,7 @@ import type { ReplayStore } from '../../ports/replay-store.ts';
 import { AccessTokenVerifier, type VerifiedToken } from './access-token.ts';
 import { challengeHeader, type ChallengeError } from './challenge.ts';
 import { useDpopProof, verifyDpopProof } from './dpop-proof.ts';
+import type { IssuerKeys } from './issuer-keys.ts';
 import type { Fetch } from './issuer-metadata.ts';
 import {
   authorizationServersAt,
@@ -144,6 +145,11 @@ export class ResourceServer {
     this.#verifier.reconfigure(issuers);
     // What is being verified at this moment goes to the cache that nobody reads any more.
     this.#cache = this.#newCache();
+  }
+
+  /** The keys of an issuer that is trusted now; they are fetched and kept in this one place. */
+  keysOf(issuer: string): Pick<IssuerKeys, 'keyFor'> | undefined {
+    return this.#verifier.keysOf(issuer);
   }
 
   /** Issuers whose tokens count at a resource, in the order in which clients should try them. */

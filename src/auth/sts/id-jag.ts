@@ -24,6 +24,8 @@ import { firstUse } from './single-use.ts';
 export interface IssuerTrust {
   /** The tenant of a shared issuer that is this organization; absent where it has no tenants. */
   readonly tenant?: string;
+  /** What it may sign with; any asymmetric algorithm when absent. */
+  readonly algorithms?: readonly string[];
 }
 
 /** What the grant needs. */
@@ -102,7 +104,7 @@ async function verified(
   let payload: JWTPayload;
   try {
     ({ payload } = await jwtVerify(assertion, keyFrom(keys), {
-      algorithms: [...asymmetricAlgorithms],
+      algorithms: [...(trust?.algorithms ?? asymmetricAlgorithms)],
       typ: 'oauth-id-jag+jwt',
       issuer: iss,
       audience: issuer,
