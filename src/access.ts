@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { statusBody } from './a2a/errors.ts';
-import { may, scopePattern, scopesWithin } from './auth/permissions.ts';
+import { may, scopePattern, scopesWithin } from './policy/permissions.ts';
 import type {
   Authentication,
   Refused,

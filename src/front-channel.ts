@@ -5,7 +5,7 @@ import {
   type AuthorizationServer,
 } from './auth/authorization-server/authorization-server.ts';
 import { loadSealingSecret } from './auth/key-files.ts';
-import { scopesWithin } from './auth/permissions.ts';
+import { scopesWithin } from './policy/permissions.ts';
 import { scopesOfResource } from './auth/resource-server/protected-resource.ts';
 import type { SigningKeys } from './auth/signing-keys.ts';
 import { isLoopbackHost, type Config } from './config/schema.ts';

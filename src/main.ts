@@ -3,7 +3,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { openAdministration, openDefinitions } from './administration.ts';
-import { adminScope } from './auth/permissions.ts';
+import { adminScope } from './policy/permissions.ts';
 import { bearerCheck, loadAdminToken } from './auth/admin-token.ts';
 import { openSigningKeys } from './auth/signing-keys.ts';
 import { loadSealingSecret } from './auth/key-files.ts';

@@ -4,7 +4,7 @@
  */
 import { interfacesOf } from './a2a/agent-card.ts';
 import type { CardOptions } from './a2a/card-endpoint.ts';
-import { authorize, readablePeers } from './auth/permissions.ts';
+import { authorize, readablePeers } from './policy/permissions.ts';
 import type { SigningKeys } from './auth/signing-keys.ts';
 import { createCardSigner } from './card-signer.ts';
 import type { Config } from './config/schema.ts';

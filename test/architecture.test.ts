@@ -27,6 +27,7 @@ const tiers: Record<string, number> = {
   model: 0,
   ports: 0.5,
   translate: 1,
+  policy: 1.5,
   engine: 2,
   discovery: 2,
   auth: 2,

@@ -6,7 +6,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AgentCard as AgentCardCodec } from '@a2a-js/sdk';
-import { lackingToEnter } from '../auth/permissions.ts';
+import { lackingToEnter } from '../policy/permissions.ts';
 import { createContexts } from '../engine/contexts.ts';
 import type { AgentCard } from '../model/a2a.ts';
 import { atExpiry, type Caller } from '../model/expiry.ts';

@@ -20,7 +20,7 @@ import type {
 } from '@a2a-js/sdk';
 import { AgentCard as AgentCardCodec } from '@a2a-js/sdk';
 import type { A2ARequestHandler, ServerCallContext } from '@a2a-js/sdk/server';
-import { authorize, type Action } from '../auth/permissions.ts';
+import { authorize, type Action } from '../policy/permissions.ts';
 import type { Contexts } from '../engine/contexts.ts';
 import { isTerminal } from '../model/a2a.ts';
 import type { AgentCard, Message } from '../model/a2a.ts';

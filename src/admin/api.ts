@@ -2,7 +2,7 @@
  * The admin API, on plain node:http: peers and definitions, for programs on this machine.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { adminScope } from '../auth/permissions.ts';
+import { adminScope } from '../policy/permissions.ts';
 import { anonymous, ownerKey, type Principal } from '../model/principal.ts';
 import { decide, definitionShown, definitionsShown, kindOf } from './definitions-api.ts';
 import { checkLocal, type AdminCheck } from './local-only.ts';

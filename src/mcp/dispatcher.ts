@@ -2,7 +2,7 @@
  * Runs one request: finds its handler in the revision's table, and gives back a result or a fault.
  * The same for both eras; how it travels is the exchange's business.
  */
-import { authorize } from '../auth/permissions.ts';
+import { authorize } from '../policy/permissions.ts';
 import { GatewayError } from '../model/errors.ts';
 import { isObject } from '../model/json.ts';
 import type { JsonObject } from '../model/json.ts';

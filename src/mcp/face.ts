@@ -6,7 +6,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { classifyInboundRequest } from '@modelcontextprotocol/server';
-import { lacking, lackingToEnter, type Action } from '../auth/permissions.ts';
+import { lacking, lackingToEnter, type Action } from '../policy/permissions.ts';
 import { isObject } from '../model/json.ts';
 import type { JsonObject } from '../model/json.ts';
 import { modernRevision } from '../model/mcp.ts';

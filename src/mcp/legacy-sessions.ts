@@ -6,7 +6,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { atExpiry } from '../model/expiry.ts';
-import { allows, scopePattern } from '../auth/permissions.ts';
+import { allows, scopePattern } from '../policy/permissions.ts';
 import { GatewayError } from '../model/errors.ts';
 import { isObject } from '../model/json.ts';
 import type { JsonObject } from '../model/json.ts';

@@ -2,7 +2,7 @@
  * What each method of MCP does, for permissions: a method that is not here counts as a call.
  * `tools/call` is one even where the tool only looks at a task: whoever calls has them done.
  */
-import type { Action } from '../auth/permissions.ts';
+import type { Action } from '../policy/permissions.ts';
 
 /** Every method that is served, of all revisions. */
 export const methodActions: Readonly<Record<string, Action>> = {

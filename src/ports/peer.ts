@@ -71,6 +71,8 @@ export type PeerEvent =
 /** What goes with each call to a peer. */
 export interface PeerContext {
   principal: Principal;
+  /** The task that the work belongs to, which may not be stored yet. Absent outside of tasks. */
+  task?: string;
   /** Aborts the wait for the peer. A connector stops reading; it does not cancel the work. */
   signal: AbortSignal;
   /** W3C trace context of the request that caused this call. */

@@ -1,6 +1,6 @@
 /** What a request may have without asking the person again. */
 import type { Client, Configuration, KoaContextWithOIDC } from 'oidc-provider';
-import { allows } from '../permissions.ts';
+import { allows } from '../../policy/permissions.ts';
 import { accountIdOf, personOf } from './account.ts';
 import type { AuthorizationServerOptions } from './options.ts';
 import type { ProviderParts } from './parts.ts';

@@ -4,7 +4,7 @@
  * Spec: RFC 8707 §2, RFC 9068 §3
  */
 import type { Configuration } from 'oidc-provider';
-import { allows } from '../permissions.ts';
+import { allows } from '../../policy/permissions.ts';
 import { personOf } from './account.ts';
 import type { ProviderParts } from './parts.ts';
 

@@ -6,7 +6,7 @@
  */
 import { asymmetricAlgorithms } from '../asymmetric-algorithms.ts';
 import { gatewayPeerId } from '../../ports/peer.ts';
-import { adminScope, peerScope } from '../permissions.ts';
+import { adminScope, peerScope } from '../../policy/permissions.ts';
 
 /** Spec: RFC 9728 §3: the well-known string stands before the path of the resource. */
 const wellKnown = '/.well-known/oauth-protected-resource';

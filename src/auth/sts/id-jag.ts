@@ -13,7 +13,7 @@ import { z } from 'zod';
 import { asymmetricAlgorithms } from '../asymmetric-algorithms.ts';
 import type { Clock } from '../../model/ids.ts';
 import type { ReplayStore } from '../../ports/replay-store.ts';
-import { scopesWithin } from '../permissions.ts';
+import { scopesWithin } from '../../policy/permissions.ts';
 import type { IssuerKeys } from '../resource-server/issuer-keys.ts';
 import type { Grant, GrantRequest } from './grant.ts';
 import { invalidGrant, OAuthError } from './oauth-error.ts';

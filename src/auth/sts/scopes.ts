@@ -4,7 +4,7 @@
  *
  * Spec: RFC 6749 §3.3 (scope)
  */
-import { adminScope, allows, scopePattern } from '../permissions.ts';
+import { adminScope, allows, scopePattern } from '../../policy/permissions.ts';
 import { OAuthError } from './oauth-error.ts';
 
 /** A protected resource of this gateway: what a token is for. */

@@ -5,7 +5,7 @@
  *
  * Spec: MCP 2026-07-28 server/tools, "Calling Tools"
  */
-import { authorize, type Action } from '../../auth/permissions.ts';
+import { authorize, type Action } from '../../policy/permissions.ts';
 import { GatewayError } from '../../model/errors.ts';
 import { isObject } from '../../model/json.ts';
 import type { JsonObject } from '../../model/json.ts';

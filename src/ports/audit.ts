@@ -1,0 +1,78 @@
+/**
+ * The audit log: what was lent, redeemed, decided, called and taken back. Append-only, each entry
+ * chained to the one before it by its hash, so that what was changed or removed later shows.
+ */
+import type { JsonObject } from '../model/json.ts';
+
+/** What is recorded. */
+export const auditKinds = [
+  'lease.offered', // a lease was made, and its offer goes out
+  'lease.withheld', // none was made, though a rule or a request wanted one
+  'lease.redeemed', // a token was issued for it
+  'lease.refused', // a token was refused
+  'lease.ended', // its task ended, somebody took it back, or another one replaced it
+  'call.allowed', // a call passed every check and goes to the tool
+  'call.refused', // a call did not
+  'call.ended', // what became of a call that was allowed
+  'approval.asked', // a person is asked whether a call may go on
+  'approval.decided',
+  'question.asked', // a lent tool asks the lender's caller for something
+  'question.answered',
+  'channel.opened', // a reverse channel came, went, or was turned away
+  'channel.closed',
+  'channel.refused',
+] as const;
+
+/** See `auditKinds`. */
+export type AuditKind = (typeof auditKinds)[number];
+
+/** Something that happened. No arguments, results or tokens are in it. */
+export interface AuditEvent {
+  readonly kind: AuditKind;
+  /** Who did it: an owner key (see `model/principal.ts`), a client id, or `admin`. */
+  readonly actor?: string;
+  /** Whose tools are concerned: an owner key. */
+  readonly owner?: string;
+  readonly task?: string;
+  readonly lease?: string;
+  /** The peer, and the peer's own name of the tool. */
+  readonly peer?: string;
+  readonly tool?: string;
+  /** The trace that it belongs to (W3C trace id, 32 hex digits). */
+  readonly trace?: string;
+  readonly facts: JsonObject;
+}
+
+/** An event as it is kept. */
+export interface AuditEntry extends AuditEvent {
+  /** 1, 2, 3 … without gaps. */
+  readonly seq: number;
+  /** Milliseconds. */
+  readonly at: number;
+  /** The hash of the entry before; 43 zeros (`0`) for the first. */
+  readonly previous: string;
+  /** SHA-256, base64url, of the canonical JSON (RFC 8785) of all other members. */
+  readonly hash: string;
+}
+
+/** Which entries to read, oldest first. */
+export interface AuditFilter {
+  readonly task?: string;
+  readonly lease?: string;
+  /** Only entries behind this one. */
+  readonly after?: number;
+  readonly limit: number;
+}
+
+/** Where facts are recorded. */
+export interface AuditLog {
+  /** Resolves when it is on disk. What is appended within one turn shares a commit. */
+  append(event: AuditEvent): Promise<void>;
+}
+
+/** The store's port. One writer. */
+export interface AuditStore extends AuditLog {
+  read(filter: AuditFilter): Promise<AuditEntry[]>;
+  /** The last entry, if there is one. */
+  head(): Promise<AuditEntry | undefined>;
+}
