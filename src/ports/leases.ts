@@ -6,18 +6,24 @@ import type { JsonObject } from '../model/json.ts';
 import type { ClientFeatures } from '../model/mcp.ts';
 import type { OwnerKey, Principal } from '../model/principal.ts';
 
+/** A bound on calls, counted within one lease. Tools with the same key share it. */
+export interface CallBudget {
+  readonly key: string;
+  readonly most: number;
+}
+
 /** A tool that is lent. */
 export interface LentTool {
   /** Its name at the callback endpoint. */
   readonly name: string;
-  /** The peer that has it, and the peer's own name for it; at a parent lease: its name there. */
+  /** The peer that has it, and the peer's own name for it, also where it is lent on. */
   readonly peer: string;
   readonly own: string;
   /** JSON Schemas, all of which the arguments of a call have to fit. */
   readonly arguments: readonly JsonObject[];
-  /** How often this one may be called; no bound but the lease's when absent. */
-  readonly maxCalls?: number;
-  /** Whether a person approves each call. */
+  /** How often it may be called, beside the bound of the lease. */
+  readonly budgets: readonly CallBudget[];
+  /** Whether the lender's caller approves each call. */
   readonly approval: boolean;
 }
 
@@ -71,7 +77,7 @@ export type LeaseEnd =
 /** A counter to increase, and what it must not go beyond. */
 export interface Charge {
   readonly lease: string;
-  /** What is counted: every call (``), the calls of one tool, of one token … */
+  /** What is counted: every call (``), or what a budget's key says. */
   readonly key: string;
   /** No bound when absent: it is only counted. */
   readonly most?: number;

@@ -82,4 +82,30 @@ export const migrations: readonly string[] = [
   CREATE INDEX secret_by_owner ON secret (kind, owner, id);
   CREATE INDEX secret_expired ON secret (expires_at) WHERE expires_at IS NOT NULL;
   `,
+  `
+  CREATE TABLE lease (
+    id         TEXT PRIMARY KEY,
+    ref        TEXT NOT NULL UNIQUE,
+    parent     TEXT,
+    owner      TEXT NOT NULL,
+    task       TEXT,
+    body       TEXT NOT NULL,
+    jkt        TEXT,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    ended_at   INTEGER,
+    how        TEXT
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX lease_by_parent ON lease (parent) WHERE parent IS NOT NULL;
+  CREATE INDEX lease_by_task ON lease (task) WHERE task IS NOT NULL;
+  CREATE INDEX lease_by_owner ON lease (owner, created_at DESC, id DESC);
+  CREATE INDEX lease_by_age ON lease (created_at DESC, id DESC);
+  CREATE INDEX lease_expired ON lease (expires_at);
+  CREATE TABLE lease_use (
+    lease TEXT NOT NULL,
+    key   TEXT NOT NULL,
+    used  INTEGER NOT NULL,
+    PRIMARY KEY (lease, key)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

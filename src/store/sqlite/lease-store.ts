@@ -1,0 +1,153 @@
+/**
+ * Leases in SQLite. What is charged within one turn is committed together; each charge is all or
+ * nothing all the same.
+ */
+import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite';
+import { ownerKey } from '../../model/principal.ts';
+import type { Charge, Lease, LeaseEnd, LeaseFilter, LeaseStore } from '../../ports/leases.ts';
+
+type Row = Record<string, SQLOutputValue>;
+
+interface Asked {
+  readonly charges: readonly Charge[];
+  readonly resolve: (exhausted: Charge | undefined) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** So many rows are deleted in one go: others want their turn. */
+const atOnce = 500;
+
+const subtree = `WITH RECURSIVE below(id) AS (
+  SELECT ? UNION SELECT lease.id FROM lease JOIN below ON lease.parent = below.id
+)`;
+
+/** The lease store on an open database. Whoever opened the database closes it. */
+export class SqliteLeaseStore implements LeaseStore {
+  readonly #db: DatabaseSync;
+  readonly #create: StatementSync;
+  readonly #get: StatementSync;
+  readonly #byRef: StatementSync;
+  readonly #pin: StatementSync;
+  readonly #end: StatementSync;
+  readonly #used: StatementSync;
+  readonly #charge: StatementSync;
+  #asked: Asked[] = [];
+
+  constructor({ db }: { db: DatabaseSync }) {
+    this.#db = db;
+    this.#create = db.prepare(
+      'INSERT INTO lease (id, ref, parent, owner, task, body, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+    );
+    this.#get = db.prepare('SELECT body, jkt, ended_at, how FROM lease WHERE id = ?');
+    this.#byRef = db.prepare('SELECT body, jkt, ended_at, how FROM lease WHERE ref = ?');
+    this.#pin = db.prepare('UPDATE lease SET jkt = ? WHERE id = ? AND (jkt IS NULL OR jkt = ?)');
+    this.#end = db.prepare(
+      `${subtree} UPDATE lease SET ended_at = ?, how = ? WHERE id IN below AND ended_at IS NULL RETURNING id`,
+    );
+    this.#used = db.prepare('SELECT used FROM lease_use WHERE lease = ? AND key = ?');
+    this.#charge = db.prepare(
+      'INSERT INTO lease_use (lease, key, used) VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET used = used + 1',
+    );
+  }
+
+  async create(lease: Lease): Promise<void> {
+    const { id, ref, parent, lender, task, createdAt, expiresAt } = lease;
+    const owner = ownerKey(lender);
+    const body = JSON.stringify(lease);
+    this.#create.run(id, ref, parent ?? null, owner, task ?? null, body, createdAt, expiresAt);
+  }
+
+  async get(id: string): Promise<Lease | undefined> {
+    return leaseFrom(this.#get.get(id));
+  }
+
+  async byRef(ref: string): Promise<Lease | undefined> {
+    return leaseFrom(this.#byRef.get(ref));
+  }
+
+  async pin(id: string, jkt: string): Promise<boolean> {
+    return Number(this.#pin.run(jkt, id, jkt).changes) === 1;
+  }
+
+  async end(id: string, { at, how }: { at: number; how: LeaseEnd }): Promise<string[]> {
+    return this.#end.all(id, at, how).map((row) => String(row['id']));
+  }
+
+  charge(charges: readonly Charge[]): Promise<Charge | undefined> {
+    return new Promise((resolve, reject) => {
+      if (this.#asked.length === 0) setImmediate(() => this.#flush());
+      this.#asked.push({ charges, resolve, reject });
+    });
+  }
+
+  async used(id: string): Promise<ReadonlyMap<string, number>> {
+    const rows = this.#db.prepare('SELECT key, used FROM lease_use WHERE lease = ?').all(id);
+    return new Map(rows.map((row) => [String(row['key']), Number(row['used'])]));
+  }
+
+  async list({ owner, task, openAt, limit, after }: LeaseFilter): Promise<Lease[]> {
+    const rows = this.#db
+      .prepare(
+        `SELECT body, jkt, ended_at, how FROM lease
+         WHERE (:owner IS NULL OR owner = :owner) AND (:task IS NULL OR task = :task)
+           AND (:openAt IS NULL OR (ended_at IS NULL AND expires_at > :openAt))
+           AND (:id IS NULL OR (created_at, id) < (:createdAt, :id))
+         ORDER BY created_at DESC, id DESC LIMIT :limit`,
+      )
+      .all({
+        owner: owner ?? null,
+        task: task ?? null,
+        openAt: openAt ?? null,
+        id: after?.id ?? null,
+        createdAt: after?.createdAt ?? null,
+        limit,
+      });
+    return rows.flatMap((row) => leaseFrom(row) ?? []);
+  }
+
+  async sweep(before: number): Promise<number> {
+    const gone = this.#db
+      .prepare(
+        'DELETE FROM lease WHERE id IN (SELECT id FROM lease WHERE expires_at < ? LIMIT ?) RETURNING id',
+      )
+      .all(before, atOnce);
+    const forget = this.#db.prepare('DELETE FROM lease_use WHERE lease = ?');
+    for (const row of gone) forget.run(String(row['id']));
+    return gone.length;
+  }
+
+  #flush(): void {
+    const asked = this.#asked;
+    this.#asked = [];
+    try {
+      this.#db.exec('BEGIN IMMEDIATE');
+      const outcomes = asked.map(({ charges }) => this.#chargeAll(charges));
+      this.#db.exec('COMMIT');
+      for (const [index, { resolve }] of asked.entries()) resolve(outcomes[index]);
+    } catch (error) {
+      if (this.#db.isOpen && this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      for (const { reject } of asked) reject(error);
+    }
+  }
+
+  #chargeAll(charges: readonly Charge[]): Charge | undefined {
+    const exhausted = charges.find(({ lease, key, most = Infinity }) => {
+      const row = this.#used.get(lease, key);
+      return Number(row?.['used'] ?? 0) >= most;
+    });
+    if (exhausted === undefined) {
+      for (const { lease, key } of charges) this.#charge.run(lease, key);
+    }
+    return exhausted;
+  }
+}
+
+function leaseFrom(row: Row | undefined): Lease | undefined {
+  if (row === undefined) return undefined;
+  const { jkt, ended_at: at, how } = row;
+  return {
+    ...(JSON.parse(String(row['body'])) as Lease),
+    ...(jkt !== null && { jkt: String(jkt) }),
+    ...(at !== null && { ended: { at: Number(at), how: String(how) as LeaseEnd } }),
+  };
+}
