@@ -3,6 +3,7 @@
  * `policy`; here is what they are, and how they are kept.
  */
 import type { JsonObject } from '../model/json.ts';
+import type { Actor, LeaseDetails } from '../model/lease.ts';
 import type { ClientFeatures } from '../model/mcp.ts';
 import type { OwnerKey, Principal } from '../model/principal.ts';
 
@@ -117,4 +118,41 @@ export interface LeaseStore {
   list(filter: LeaseFilter): Promise<Lease[]>;
   /** Deletes some leases that ended before this time, with their counters; how many. */
   sweep(before: number): Promise<number>;
+}
+
+/** A client that wants a token for a lease. */
+export interface RedemptionRequest {
+  /** The `lease_ref`. */
+  readonly ref: string;
+  readonly client: { readonly clientId: string; readonly organization: string };
+  /** The callback URL. */
+  readonly resource: string;
+  /** Thumbprint of the key that was proved. */
+  readonly jkt: string;
+  /** What is wanted of the lease; all of it when absent. */
+  readonly details?: LeaseDetails;
+}
+
+/** What a token for a lease says. */
+export interface Redeemed {
+  /** The lease that its calls are made under: the one of the reference, or a narrower one. */
+  readonly lease: string;
+  readonly lender: Principal;
+  readonly act: Actor;
+  readonly details: LeaseDetails;
+  /** When the lease ends (ms). */
+  readonly expiresAt: number;
+}
+
+/**
+ * What came of it. `lease`: the reference is not good for this client, whatever the reason, which is
+ * for the operator alone. `details`: more was asked for than is lent.
+ */
+export type Redemption =
+  | { readonly kind: 'redeemed'; readonly redeemed: Redeemed }
+  | { readonly kind: 'refused'; readonly of: 'lease' | 'details'; readonly reason: string };
+
+/** Turns references into what tokens say, for the token service. */
+export interface LeaseRedemption {
+  redeem(request: RedemptionRequest): Promise<Redemption>;
 }

@@ -29,6 +29,8 @@ export interface VerifiedToken {
   readonly expiresAt: number;
   /** The id of one of the gateway's own tokens, by which it can be revoked. */
   readonly ownJti?: string;
+  /** The lease that it was given out for, by the gateway itself. */
+  readonly lease?: string;
 }
 
 /** Why a token does not count. `reason` is a sentence for the client. */
@@ -131,7 +133,7 @@ export class AccessTokenVerifier {
     const { now, leewaySeconds: leeway } = this.#options;
     const claims = readClaims(payload, { resource, now: now() / 1000, leeway });
     if (typeof claims === 'string') return invalid(claims);
-    const { jkt, jti } = claims;
+    const { jkt, jti, lease } = claims;
     const person = foreign === undefined ? ownPerson(claims) : foreignPerson(claims, foreign);
     if (person === undefined) return invalid(`lacks a claim that tokens of ${issuer} have.`);
     if (foreign === undefined && !this.#isVouchedFor(person)) {
@@ -144,6 +146,7 @@ export class AccessTokenVerifier {
       expiresAt: claims.expiresAt * 1000,
       ...(jkt !== undefined && { jkt }),
       ...(foreign === undefined && { ownJti: jti }),
+      ...(foreign === undefined && lease !== undefined && { lease }),
     };
   }
 

@@ -20,6 +20,8 @@ export interface AccessClaims {
   /** Claims of the gateway's own tokens: the organisation, and who vouches for the subject. */
   readonly org?: string;
   readonly idp?: string;
+  /** The lease that its calls are made under. */
+  readonly lease?: string;
 }
 
 /** What the claims are held against. Times are in seconds. */
@@ -57,7 +59,7 @@ export function readClaims(
   if (scopes === undefined) return 'has a malformed scope.';
   const jkt = confirmation(payload['cnf']);
   if (jkt === false) return 'is bound to its holder in a way that is not supported here.';
-  const { jti, org, idp } = payload;
+  const { jti, org, idp, lease } = payload;
   return {
     subject,
     client,
@@ -67,6 +69,7 @@ export function readClaims(
     ...optional('jti', jti),
     ...optional('org', org),
     ...optional('idp', idp),
+    ...optional('lease', lease),
   };
 }
 

@@ -79,6 +79,8 @@ export interface Admitted {
   readonly expiresAt: number;
   /** The key that it proved to have. */
   readonly jkt?: string;
+  /** The lease that its token is for; at a callback. */
+  readonly lease?: string;
 }
 
 /** The answer to a caller who is not let in. */
@@ -203,6 +205,11 @@ export class ResourceServer {
     });
   }
 
+  /** The answer to a caller whose token says nothing any more, though it has not expired. */
+  tokenOver(resourcePath: string, reason: string): Refused {
+    return this.#invalidToken({ resourcePath }, 'DPoP', reason);
+  }
+
   async #verify(credentials: Credentials, presented: Presented): Promise<Authentication> {
     const { resourcePath } = presented;
     try {
@@ -294,7 +301,7 @@ export class ResourceServer {
   }
 
   #invalidToken(
-    { resourcePath }: Presented,
+    { resourcePath }: Pick<Presented, 'resourcePath'>,
     scheme: 'Bearer' | 'DPoP',
     description: string,
   ): Refused {
@@ -341,12 +348,18 @@ function needsKey({ requireDpop = false, resourcePath }: Presented): boolean {
 }
 
 function admitted(
-  { principal, expiresAt, jkt }: VerifiedToken,
+  { principal, expiresAt, jkt, lease }: VerifiedToken,
   { admit }: Presented,
 ): Admitted | Limited {
   const retryAfterMs = admit?.(principal);
   if (retryAfterMs !== undefined) return { kind: 'limited', retryAfterMs };
-  return { kind: 'admitted', principal, expiresAt, ...(jkt !== undefined && { jkt }) };
+  return {
+    kind: 'admitted',
+    principal,
+    expiresAt,
+    ...(jkt !== undefined && { jkt }),
+    ...(lease !== undefined && { lease }),
+  };
 }
 
 function unavailable(description: string, retryAfterMs: number): Refused {

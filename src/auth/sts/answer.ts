@@ -18,6 +18,7 @@ const statusOf = {
   invalid_scope: 400,
   invalid_target: 400,
   invalid_dpop_proof: 400,
+  invalid_authorization_details: 400,
   temporarily_unavailable: 503,
 } as const satisfies Record<OAuthErrorCode, number>;
 

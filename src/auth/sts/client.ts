@@ -1,8 +1,11 @@
 /** The clients of the STS: machines, each known to one organization. */
 import type { KeySet } from './key-set.ts';
 
-/** The grants that there are. Spec: RFC 6749 §4.4; RFC 7523 §2.1 */
-export type GrantType = 'client_credentials' | 'urn:ietf:params:oauth:grant-type:jwt-bearer';
+/** The grants that there are. Spec: RFC 6749 §4.4; RFC 7523 §2.1; RFC 8693 §2.1 */
+export type GrantType =
+  | 'client_credentials'
+  | 'urn:ietf:params:oauth:grant-type:jwt-bearer'
+  | 'urn:ietf:params:oauth:grant-type:token-exchange';
 
 /** What the operator lets a client do. */
 export interface ClientTrust {

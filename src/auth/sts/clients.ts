@@ -49,6 +49,7 @@ const renewAfterMs = 30_000;
 const grantTypes = {
   client_credentials: true,
   'urn:ietf:params:oauth:grant-type:jwt-bearer': true,
+  'urn:ietf:params:oauth:grant-type:token-exchange': true,
 } as const satisfies Record<GrantType, true>;
 
 /** Builds the directory of clients. */

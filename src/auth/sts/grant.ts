@@ -1,4 +1,5 @@
 /** What a grant is. Each is a file of its own; `grants.ts` is the table of them. */
+import type { JsonObject } from '../../model/json.ts';
 import type { Client, GrantType } from './client.ts';
 import type { FormBody } from './form-body.ts';
 import type { ProtectedResource } from './scopes.ts';
@@ -18,7 +19,10 @@ export interface GrantRequest {
 export type Granted = Pick<
   TokenContents,
   'subject' | 'idp' | 'organization' | 'scopes' | 'lifetime' | 'more'
->;
+> & {
+  /** Further members of the answer. */
+  readonly answer?: JsonObject;
+};
 
 /** One way to get a token. */
 export interface Grant {

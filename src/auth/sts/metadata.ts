@@ -6,6 +6,7 @@
  */
 import { asymmetricAlgorithms } from '../asymmetric-algorithms.ts';
 import type { JsonObject } from '../../model/json.ts';
+import { leaseDetailsType } from '../../model/lease.ts';
 
 /** What the document depends on. */
 export interface StsMetadataOptions {
@@ -16,6 +17,7 @@ export interface StsMetadataOptions {
   readonly describedClients: boolean;
 }
 
+const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 
 /** The metadata document. */
@@ -36,6 +38,10 @@ export function stsMetadata(options: StsMetadataOptions): JsonObject {
     grant_types_supported: [...grants],
     ...(grants.includes(jwtBearer) && {
       authorization_grant_profiles_supported: ['urn:ietf:params:oauth:grant-profile:id-jag'],
+    }),
+    // Spec: RFC 9396 §10
+    ...(grants.includes(tokenExchange) && {
+      authorization_details_types_supported: [leaseDetailsType],
     }),
     token_endpoint_auth_methods_supported: methods,
     token_endpoint_auth_signing_alg_values_supported: algorithms,

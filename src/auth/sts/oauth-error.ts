@@ -1,6 +1,6 @@
 /** A request that the STS refuses. The HTTP statuses are in `answer.ts`. */
 
-/** The error codes that clients see. Spec: RFC 6749 §5.2; RFC 8707 §2; RFC 9449 §5 */
+/** The error codes that clients see. Spec: RFC 6749 §5.2; RFC 8707 §2; RFC 9396 §5; RFC 9449 §5 */
 export type OAuthErrorCode =
   | 'invalid_request'
   | 'invalid_client'
@@ -10,6 +10,7 @@ export type OAuthErrorCode =
   | 'invalid_scope'
   | 'invalid_target'
   | 'invalid_dpop_proof'
+  | 'invalid_authorization_details'
   | 'temporarily_unavailable';
 
 /** A refusal. Its message is for the client; `reason` is for the operator's log alone. */

@@ -11,6 +11,8 @@ import { OAuthError } from './oauth-error.ts';
 export type ProtectedResource =
   | { readonly kind: 'gateway' }
   | { readonly kind: 'peer'; readonly peer: string }
+  /** The callback endpoint of a lease, if there is such a lease. */
+  | { readonly kind: 'callback' }
   | { readonly kind: 'admin' };
 
 /** What the allowed scopes mean at one resource. */
@@ -24,6 +26,9 @@ export function scopesAt(resource: ProtectedResource, allowed: readonly string[]
       return [`peer:${resource.peer}:read`, `peer:${resource.peer}:call`].filter((scope) =>
         allows(allowed, scope),
       );
+    case 'callback':
+      // What a lease allows is no scope: only its exchange leads to a token.
+      return [];
     default:
       return resource satisfies never;
   }

@@ -6,6 +6,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock, MintId } from '../../model/ids.ts';
+import type { LeaseRedemption } from '../../ports/leases.ts';
 import type { ReplayStore } from '../../ports/replay-store.ts';
 import type { SigningKeys } from '../signing-keys.ts';
 import { createAccessTokens } from './access-token.ts';
@@ -52,6 +53,8 @@ export interface StsOptions
   readonly revocations: Revocations;
   /** Identity providers whose assertions count; absent: the grant is not offered. */
   readonly assertions?: Pick<IdJagOptions, 'trustOf' | 'keysOf'>;
+  /** Redeems what was lent; absent: the grant is not offered. */
+  readonly leases?: LeaseRedemption;
   readonly clock: Clock;
   readonly mintId: MintId;
   /** How long tokens are good (ms). Default 10 minutes. */
@@ -72,7 +75,13 @@ type Endpoint = (req: IncomingMessage, res: ServerResponse, form: FormBody) => P
 export function createSts(options: StsOptions): Sts {
   const { publicUrl, report = () => {} } = options;
   const issuer = `${publicUrl}/sts`;
-  const grants = createGrants({ issuer, ...idJagOf(options, issuer) });
+  const { leases, clock } = options;
+  const exchange = leases && { issuer, leases, clock };
+  const grants = createGrants({
+    issuer,
+    ...idJagOf(options, issuer),
+    ...(exchange !== undefined && { exchange }),
+  });
   const endpoints = endpointsOf(options, { issuer, grants, report });
   const metadata = stsMetadata({
     issuer,
@@ -157,7 +166,8 @@ function endpointsOf(
           access_token: token,
           token_type: bound ? 'DPoP' : 'Bearer',
           expires_in: issued.lifetime,
-          scope: scopes.join(' '),
+          ...(scopes.length > 0 && { scope: scopes.join(' ') }),
+          ...granted.answer,
           // Spec: draft-ietf-oauth-identity-assertion-authz-grant §4.4.1 (what was granted)
           resource,
         },
