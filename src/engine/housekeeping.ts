@@ -9,6 +9,7 @@ import { protocolOf, type PeerRegistry } from '../ports/peer.ts';
 import type { TaskRow, TaskStore } from '../ports/task-store.ts';
 import type { TaskCache } from './task-cache.ts';
 import type { TaskDriver } from './task-driver.ts';
+import type { TaskFacts } from './task-facts.ts';
 import type { TaskLog } from './task-log.ts';
 
 /** What housekeeping works with. */
@@ -48,7 +49,8 @@ async function recoverTask(tools: HousekeepingTools, row: TaskRow): Promise<void
   const peer = peers.get(row.peerId);
   const sends = row.facts['sending'] !== undefined || row.facts['cancelRequested'] === true;
   const protocol = peer && protocolOf(peer, row.position);
-  if (protocol === 'a2a' && row.state === 'TASK_STATE_INPUT_REQUIRED' && !sends) {
+  const isWaiting = row.state === 'TASK_STATE_INPUT_REQUIRED' && !isAskedByUs(row);
+  if (protocol === 'a2a' && isWaiting && !sends) {
     // The agent waits for our caller and needs nobody to watch it.
     log.recovery(row, 'waiting');
     return;
@@ -67,6 +69,12 @@ async function recoverTask(tools: HousekeepingTools, row: TaskRow): Promise<void
   const { sending } = live.facts;
   driver.drive(live, {}, (context) => peer.resume(live.position, context, sending));
   if (live.facts.cancelRequested === true) void driver.cancelAtPeer(live, peer).catch(() => {});
+}
+
+/** A callback asked: the agent itself may be at work, whatever the task waits for. */
+function isAskedByUs({ facts }: TaskRow): boolean {
+  const { questions } = facts as unknown as TaskFacts;
+  return questions.some(({ ours }) => ours === true);
 }
 
 /** One round of timers and retention. */

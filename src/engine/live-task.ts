@@ -39,6 +39,8 @@ export interface TaskSurroundings {
   checkMayWait(task: LiveTask): void;
   /** Hears of each change of state of a stored task; `before` is undefined for a new row. */
   onState(task: LiveTask, before: TaskState | undefined, after: TaskState): void;
+  /** Hears that nothing more comes of a task: it is terminal, was answered directly, or refused. */
+  onEnd(task: LiveTask): void;
   /** Another runner has taken the row, or the store failed: stop driving. */
   onLost(task: LiveTask, error: unknown): void;
 }
@@ -71,6 +73,8 @@ export class LiveTask implements TaskHandle {
   driving: Seat<Driving> | undefined;
   /** The peer was asked to stop: if it breaks off now, that is the cancellation. */
   canceling = false;
+  /** What its caller said about lending tools, with what it said last. Never stored. */
+  lending: JsonObject | undefined;
   /** Why the request was refused before anything was promised. */
   refusal: GatewayError | undefined;
   readonly #around: TaskSurroundings;
@@ -186,6 +190,7 @@ export class LiveTask implements TaskHandle {
     if (patch.facts !== undefined) this.facts = { ...this.facts, ...patch.facts };
     if (patch.position !== undefined) this.position = patch.position;
     if (before !== this.state && this.isStored) this.#around.onState(this, before, this.state);
+    if (isTerminal(this.state)) this.#around.onEnd(this);
     if (this.#stored === 'no') this.#wake.notify();
     else this.#touch();
     return true;
@@ -199,12 +204,14 @@ export class LiveTask implements TaskHandle {
   /** The peer answered with a Message instead of a task. */
   answerDirectly(message: Message): void {
     this.#direct = message;
+    this.#around.onEnd(this);
     this.#wake.notify();
   }
 
   /** Refuses a request that was never promised: whoever waits gets the error. */
   refuse(error: GatewayError): void {
     this.refusal = error;
+    this.#around.onEnd(this);
     this.#wake.notify();
   }
 

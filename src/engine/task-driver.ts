@@ -219,7 +219,9 @@ function peerContext(
   const { principal, features, extensions, meta } = live.facts;
   return {
     principal,
+    task: live.id,
     signal,
+    ...(live.lending && { lending: live.lending }),
     ...(trace && { trace }),
     ...(features && { features }),
     ...(extensions && { extensions }),

@@ -31,6 +31,7 @@ import { peerMessageFrom } from '../translate/questions.ts';
 import { createContexts, type Contexts } from './contexts.ts';
 import { answeredKeys, checkFollowUp, words } from './follow-up.ts';
 import { recoverTasks, sweepTasks, type HousekeepingTools } from './housekeeping.ts';
+import { withoutLending } from './lending.ts';
 import { LiveTask, type TaskSurroundings } from './live-task.ts';
 import { renewKeys } from './questions.ts';
 import { TaskCache } from './task-cache.ts';
@@ -64,6 +65,8 @@ export interface EngineOptions {
   replica: string;
   limits: EngineLimits;
   events: EventLog;
+  /** Hears of each task whose work has ended, whether it was ever stored or not. */
+  onEnd?: (taskId: string) => void;
 }
 
 /** See the file comment. */
@@ -94,6 +97,7 @@ export class TaskEngine implements TaskService {
       nameContext: ({ owner, peerId }) => contexts.fromPeer(owner, peerId, mintId()),
       checkMayWait: (task) => this.#checkMayWait(task),
       onState: (task, before, after) => this.#onState(task, before, after),
+      onEnd: (task) => options.onEnd?.(task.id),
       onLost: (task, error) => {
         this.#cache.drop(task.id);
         this.#housekeeping.lost.add(task.id);
@@ -127,11 +131,13 @@ export class TaskEngine implements TaskService {
     return this.#driver.perishable;
   }
 
-  start(work: StartWork): TaskHandle {
+  start(started: StartWork): TaskHandle {
+    const { work, lending } = withoutLending(started);
     const owner = ownerKey(work.principal);
     const peer = this.#peer(work.peerId);
     this.#admit(owner);
     const live = this.#newTask(work, owner);
+    live.lending = lending;
     const { taskId: _task, contextId, ...message } = work.message;
     const atPeer =
       contextId === undefined || contextId === ''
@@ -153,14 +159,17 @@ export class TaskEngine implements TaskService {
     return live;
   }
 
-  async followUp(work: FollowUpWork): Promise<{ handle: TaskHandle; afterSeq: number }> {
+  async followUp(said: FollowUpWork): Promise<{ handle: TaskHandle; afterSeq: number }> {
+    const { work, lending } = withoutLending(said);
     const live = await this.#owned(work, 'call');
     const peer = this.#peer(work.peerId);
     checkFollowUp(live, peer, work.message);
     const open = live.facts.questions;
     const answered = answeredKeys(work.message, open);
     const protocol = protocolOf(peer, live.position);
-    if (protocol === 'a2a' && peerMessageFrom(work.message, open) === undefined) {
+    const isOurs = open.some(({ key, ours }) => ours === true && answered.includes(key));
+    live.lending = lending;
+    if (protocol === 'a2a' && !isOurs && peerMessageFrom(work.message, open) === undefined) {
       return this.#opened(live, peer, work, answered);
     }
     const { taskId: _task, contextId: _context, ...message } = work.message;

@@ -26,6 +26,8 @@ export interface PeerQuestion {
   url?: { candidates: string[]; text: string };
   /** What was lost in translation, for `isthmus/loss`. */
   loss?: string[];
+  /** The gateway asks it itself, on behalf of a callback: each answer is for the gateway. */
+  ours?: true;
 }
 
 /** A question that waits for an answer, under a key that is never used twice in a task. */
@@ -73,6 +75,10 @@ export interface PeerContext {
   principal: Principal;
   /** The task that the work belongs to, which may not be stored yet. Absent outside of tasks. */
   task?: string;
+  /** What the caller said about lending: a request of its own, or another lender's offer. */
+  lending?: JsonObject;
+  /** The work is a callback: nothing more is lent for it. */
+  isCallback?: boolean;
   /** Aborts the wait for the peer. A connector stops reading; it does not cancel the work. */
   signal: AbortSignal;
   /** W3C trace context of the request that caused this call. */
