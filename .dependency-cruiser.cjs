@@ -5,7 +5,7 @@
 const may = {
   model: [],
   observe: [],
-  config: [],
+  config: ['model', 'translate', 'policy'],
   translate: ['model', 'ports'],
   ports: ['model'],
   policy: ['model', 'translate', 'ports'],

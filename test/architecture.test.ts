@@ -41,6 +41,8 @@ const tiers: Record<string, number> = {
 /** Adapters see the vocabulary, never the engine or a face; only the composition root sees them. */
 const adapters = new Set(['store', 'peers']);
 const leaves = new Set(['config', 'observe']);
+/** A configuration is checked in the words of what it sets; nobody but the root sees it. */
+const wordsOfConfig = new Set(['model', 'translate', 'policy']);
 
 function withoutComments(text: string): string {
   return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
@@ -88,6 +90,7 @@ function folderOf(path: string): string {
 function mayImport(from: string, to: string): boolean {
   if (from === to || to === 'observe') return from !== 'model' || from === to;
   if (from === '') return true;
+  if (from === 'config') return wordsOfConfig.has(to);
   if (leaves.has(from) || leaves.has(to) || adapters.has(to)) return false;
   const target = tiers[to];
   if (target === undefined) return false;

@@ -66,6 +66,7 @@ describe('a configuration', () => {
       telemetry: { metrics: true },
       log: { level: 'info' },
       organizations: [],
+      lending: [],
     });
   });
 
@@ -331,7 +332,7 @@ describe('mistakes', () => {
       'log: { level: loud }',
       ['log.level: expected trace, debug, info, warn, error, fatal or silent'],
     ],
-    ['lending: []', ['lending: lending tools is not available yet; remove this section']],
+    ['lending: { to: a }', ['lending: expected a list of rules']],
     ['peers: { id: a }', ['peers: expected a list of peers']],
     [
       'organizations: [{ id: a, cardSignatures: require }]',
@@ -383,7 +384,7 @@ describe('mistakes', () => {
     ],
     [
       peers(`id: tasks\n${url}`),
-      ['peers[0].id: reserved; choose another than server-card, tasks, v1'],
+      ['peers[0].id: reserved; choose another than server-card, tasks, v1, own, offered'],
     ],
     [peers('id: a'), ['peers[0]: expected exactly one of a2a, mcp and discover']],
     [

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
+import { lendingMistakes } from './lending.ts';
 import { pathText, type Mistake } from './mistake.ts';
 import { substitute } from './placeholders.ts';
 import { peer, type PeerConfig } from './peer.ts';
@@ -151,7 +152,7 @@ function semanticMistakes(config: Config): Mistake[] {
     const message = 'expected the id of an entry of organizations';
     mistakes.push({ path: `peers[${index}].organization`, message });
   }
-  return mistakes;
+  return [...mistakes, ...lendingMistakes(config.lending, config.peers)];
 }
 
 /** Spec: RFC 9700 §2.6 (TLS); plain HTTP is for this machine alone */

@@ -1,11 +1,12 @@
 /** An entry of `peers`: a remote system, how it is reached and what it may be shown as. */
 import { z } from 'zod';
+import { lendingWords } from '../translate/tool-pattern-shape.ts';
 import { credentials, type PeerCredentials } from './credentials.ts';
 import { duration, durationOrNone, flag } from './units.ts';
 import { httpUrl, origin, word } from './words.ts';
 
-/** Path segments beside the peers' own, which a peer id must not shadow. */
-export const reservedPeerIds = ['server-card', 'tasks', 'v1'] as const;
+/** Path segments beside the peers' own, and words of lending, which a peer id must not shadow. */
+export const reservedPeerIds = ['server-card', 'tasks', 'v1', ...lendingWords] as const;
 
 const ownHeaders =
   /^(authorization|host|content-length|content-type|accept|connection|keep-alive|transfer-encoding|te|trailer|upgrade|proxy-.*|cookie|mcp-.*|a2a-.*|traceparent|tracestate|last-event-id)$/i;
@@ -25,6 +26,24 @@ export const signedCardModes = ['resign', 'verbatim', 'reject'] as const;
 
 /** What happens to a changed definition: taken, held back until approved, or not served at all. */
 export const definitionPolicies = ['accept', 'review', 'block'] as const;
+
+const lease = z
+  .strictObject({
+    /** The OAuth client that redeems leases there, whatever the peer says. */
+    clientId: word('an OAuth client id').optional(),
+    /** Where the peer declares that it understands offers, or in any case. */
+    offer: z
+      .enum(['declared', 'always'], { error: 'expected declared or always' })
+      .default('declared'),
+  })
+  .refine(({ clientId, offer }) => offer === 'declared' || clientId !== undefined, {
+    path: ['clientId'],
+    message: 'expected the OAuth client of a peer that does not declare one itself',
+  })
+  .transform(({ clientId, offer }): PeerLease => ({
+    ...(clientId !== undefined && { clientId }),
+    offer,
+  }));
 
 const peerBase = z.strictObject({
   id: z
@@ -66,11 +85,21 @@ const peerBase = z.strictObject({
       idle: durationOrNone().optional(),
     })
     .default({}),
+  /** How it is lent to. */
+  lease: lease.optional(),
   /** A2A: the agent recognises a `messageId` that it has seen, so that repeating is safe. */
   dedupesMessageId: flag().optional(),
   /** MCP: tools that are safe to repeat. */
   idempotentTools: z.array(word('a tool name')).optional(),
 });
+
+/** How a peer is lent to. */
+export interface PeerLease {
+  /** The OAuth client that redeems leases there; the one that the peer declares when absent. */
+  readonly clientId?: string;
+  /** Whether offers are made although the peer does not declare that it understands them. */
+  readonly offer: 'declared' | 'always';
+}
 
 interface PeerBase {
   readonly id: string;
@@ -80,6 +109,7 @@ interface PeerBase {
   readonly headers: Readonly<Record<string, string>>;
   readonly public: boolean;
   readonly timeouts: { readonly call?: number; readonly idle?: number };
+  readonly lease?: PeerLease;
 }
 
 /** A remote A2A agent. */
@@ -121,7 +151,7 @@ export type PeerConfig = ResolvedPeerConfig | DiscoverPeerConfig;
 /** One entry of `peers`. */
 export const peer = peerBase.transform((value, context): PeerConfig => {
   const { id, credentials: identity, headers: extra, public: isPublic, timeouts } = value;
-  const { organization, definitions } = value;
+  const { organization, definitions, lease: lent } = value;
   const base: PeerBase = {
     id,
     ...(organization !== undefined && { organization }),
@@ -130,6 +160,7 @@ export const peer = peerBase.transform((value, context): PeerConfig => {
     headers: extra,
     public: isPublic,
     timeouts,
+    ...(lent !== undefined && { lease: lent }),
   };
   const mistake = (key: string, message: string) =>
     context.addIssue({ code: 'custom', path: [key], message });

@@ -2,6 +2,7 @@ import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { auth } from './auth.ts';
 import { connection } from './connection.ts';
+import { lending } from './lending.ts';
 import { organization } from './organization.ts';
 import { peer } from './peer.ts';
 import { duration, flag, size, whole } from './units.ts';
@@ -193,7 +194,7 @@ export const configSchema = z.strictObject({
       }
     })
     .default([]),
-  lending: later('lending tools'),
+  lending,
 });
 
 /** The configuration with every default filled in; sizes in bytes, times in milliseconds. */

@@ -90,6 +90,13 @@ export class SchemaValidator {
     }
   }
 
+  /** Why a schema cannot be enforced, as a sentence; undefined where it can. */
+  flawOf(schema: JsonObject): string | undefined {
+    const compiled = this.#compile(schema);
+    if ('refused' in compiled) return `It ${compiled.refused}.`;
+    return 'unusable' in compiled ? compiled.unusable : undefined;
+  }
+
   #compile(schema: JsonObject): Compiled {
     const text = this.#keys.get(schema) ?? textOf(schema);
     if (text === undefined) return { unusable: 'The schema is nested too deeply.' };
