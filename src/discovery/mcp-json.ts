@@ -12,7 +12,7 @@ import {
 } from './identity.ts';
 import type { McpAuth, Place } from './identity.ts';
 import { callTool, findTools, gatewayTools } from '../translate/gateway-tools.ts';
-import { askName, defaultToolThreshold, qualifiedNames } from './aggregate-names.ts';
+import { askName, defaultToolThreshold, qualifiedNames } from '../model/qualified-names.ts';
 import { factsOf } from './listing.ts';
 import type { PeerListing } from './listing.ts';
 import { shortLine } from './published-text.ts';

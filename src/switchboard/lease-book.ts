@@ -11,7 +11,7 @@ import type { LeaseOffer } from '../model/lease.ts';
 import { ownerKey } from '../model/principal.ts';
 import type { AuditLog } from '../ports/audit.ts';
 import type { Lease, LeaseEnd, LeaseStore } from '../ports/leases.ts';
-import { offeredCalls } from './lease-details.ts';
+import { offeredCalls, type LeasePart } from './lease-details.ts';
 
 /** What a lease is made of; the rest is given to it here. */
 export type LeaseDraft = Omit<Lease, 'id' | 'ref' | 'createdAt' | 'jkt' | 'ended'>;
@@ -86,6 +86,24 @@ export class LeaseBook {
     });
     this.#follow(lease);
     return { lease, offer: this.#offer(lease, reference) };
+  }
+
+  /** A part of a lease for its own grantee: a lease below it that nobody can redeem. */
+  async narrow(lease: Lease, part: LeasePart): Promise<Lease> {
+    const { store, clock, mintId, random } = this.#options;
+    const { jkt: _pinned, ended: _ended, maxCalls: _all, ...rest } = lease;
+    const narrowed: Lease = {
+      ...rest,
+      ...part,
+      id: mintId(),
+      ref: digestOf(random(32).toString('base64url')),
+      parent: lease.id,
+      ancestors: [...lease.ancestors, lease.id],
+      depth: 0,
+      createdAt: clock(),
+    };
+    await store.create(narrowed);
+    return narrowed;
   }
 
   /** A lease with all above it; undefined when there is none, or one of them has ended. */

@@ -1,6 +1,6 @@
 /** The parts of the endpoint of all peers: for each set of peers that callers may see, once. */
 import { LRUCache } from 'lru-cache';
-import { defaultToolThreshold } from '../../discovery/aggregate-names.ts';
+import { defaultToolThreshold } from '../../model/qualified-names.ts';
 import type { PermittedFor, PermittedPeers } from '../../discovery/permitted-peers.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { Principal } from '../../model/principal.ts';

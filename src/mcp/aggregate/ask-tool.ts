@@ -8,7 +8,7 @@ import type { Json, JsonObject } from '../../model/json.ts';
 import type { Tool } from '../../model/mcp.ts';
 import { plainText, shortened } from '../../translate/plain-text.ts';
 import { toolsFromCard } from '../../translate/skills.ts';
-import { askName } from '../../discovery/aggregate-names.ts';
+import { askName } from '../../model/qualified-names.ts';
 
 /** How much of an agent's words a model reads before it has chosen the agent. */
 const mostSkills = 20;

@@ -26,7 +26,7 @@ import {
   gatewayTools,
   isTaskTool,
 } from '../../translate/gateway-tools.ts';
-import { askedAgent, splitName } from '../../discovery/aggregate-names.ts';
+import { askedAgent, splitName } from '../../model/qualified-names.ts';
 import { nearNames } from '../../discovery/near-names.ts';
 
 /** What calls at the endpoint of all peers need. */

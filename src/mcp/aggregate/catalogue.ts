@@ -19,7 +19,7 @@ import { promptsFromCard } from '../../translate/skills.ts';
 import { isAllWithheld } from '../../translate/withheld-skills.ts';
 import type { AgentTools } from '../agent-tools.ts';
 import { gatewayTools } from '../../translate/gateway-tools.ts';
-import { qualifiedNames } from '../../discovery/aggregate-names.ts';
+import { qualifiedNames } from '../../model/qualified-names.ts';
 
 /** Something that a peer offers, under its name among all peers. */
 export interface Offer {

@@ -28,7 +28,7 @@ import { at, callAnyTool, partialMark, peerNamed } from './calls.ts';
 import type { AggregateServices } from './calls.ts';
 import type { Offer } from './catalogue.ts';
 import { callTool, findTools, gatewayTools } from '../../translate/gateway-tools.ts';
-import { splitName } from '../../discovery/aggregate-names.ts';
+import { splitName } from '../../model/qualified-names.ts';
 import { pageAcross, pageOf } from './pages.ts';
 
 /** The methods of single peers, which do the work. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { askName, askedAgent, qualifiedNames, splitName } from './aggregate-names.ts';
+import { askName, askedAgent, qualifiedNames, splitName } from './qualified-names.ts';
 
 describe('names among all peers', () => {
   it('are the peer and its own name, which can be told apart again', () => {

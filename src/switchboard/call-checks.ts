@@ -1,0 +1,205 @@
+/**
+ * The checks of a call under a lease, in their order: the lease and all above it are open, the tool
+ * is lent, the arguments fit, the rules of today still allow it, the budgets of the whole chain have
+ * room, and whoever has to approve has. Token and proof were checked before.
+ */
+import { GatewayError } from '../model/errors.ts';
+import type { JsonObject } from '../model/json.ts';
+import type { AuditEvent, AuditLog } from '../ports/audit.ts';
+import { ownerKey, type Principal } from '../model/principal.ts';
+import type { Charge, Lease, LeaseStore, LentTool } from '../ports/leases.ts';
+import type { SchemaValidator } from '../translate/json-schema.ts';
+import type { Approvals } from './approval.ts';
+import { argumentsDigest, leaseOver, type LeaseBook, type LeaseChain } from './lease-book.ts';
+import { leafOf } from './redemption.ts';
+
+/** What today's rules say of a tool that was lent. */
+export type StillLent =
+  | {
+      readonly allowed: true;
+      /** The lender with the scopes that it has today. */
+      readonly lender: Principal;
+      readonly arguments: readonly JsonObject[];
+      readonly approval: boolean;
+    }
+  | { readonly allowed: false; readonly reason: string };
+
+/** What checking needs. */
+export interface CallChecksOptions {
+  readonly book: LeaseBook;
+  readonly store: Pick<LeaseStore, 'charge'>;
+  readonly audit: AuditLog;
+  readonly schemas: Pick<SchemaValidator, 'check'>;
+  readonly approvals: Approvals;
+  /** Asked at each call: the configuration may have changed since the tool was lent. */
+  readonly stillLent: (chain: LeaseChain, tool: LentTool) => StillLent;
+}
+
+/** A call that came in. */
+export interface LentCall {
+  /** The lease that the caller's token was given out for. */
+  readonly under: string;
+  readonly name: string;
+  readonly arguments: JsonObject;
+  readonly caller: Principal;
+  /** The callback's own task. */
+  readonly task?: string;
+  readonly trace?: string;
+}
+
+/** A call that may be made. */
+export interface AllowedCall {
+  readonly chain: LeaseChain;
+  readonly tool: LentTool;
+  readonly lender: Principal;
+  /** What the audit log says of it. */
+  readonly about: Omit<AuditEvent, 'kind' | 'facts'>;
+}
+
+/** A call that is refused, with words for the model that made it. */
+export class RefusedCallError extends GatewayError {}
+
+/** See the file comment. */
+export class CallChecks {
+  readonly #options: CallChecksOptions;
+
+  constructor(options: CallChecksOptions) {
+    this.#options = options;
+  }
+
+  /** The chain of leases that a call is made under. Throws `forbidden` where it is over. */
+  async chain(under: string | undefined): Promise<LeaseChain> {
+    const chain = under === undefined ? undefined : await this.#options.book.open(under);
+    if (chain === undefined) throw leaseOver('They were taken back, or their time is over.');
+    return chain;
+  }
+
+  /**
+   * Allows a call, or throws: `forbidden` where the tool is not lent or the lease is over, a
+   * `RefusedCallError` where the borrower can go on otherwise. `onChain` hears what the call depends
+   * on before anybody is waited for; the signal aborts the wait.
+   */
+  async allow(
+    call: LentCall,
+    onChain: (chain: LeaseChain, lent: LentTool) => AbortSignal,
+  ): Promise<AllowedCall> {
+    const { audit } = this.#options;
+    let about: AllowedCall['about'] = { actor: ownerKey(call.caller), lease: call.under };
+    try {
+      const chain = await this.chain(call.under);
+      about = { ...about, ...aboutChain(chain, call) };
+      const tool = lentTool(chain, call.name);
+      about = { ...about, peer: tool.peer, tool: tool.own };
+      const today = this.#today(chain, tool);
+      this.#checkArguments(tool, today.arguments, call.arguments);
+      await this.#charge(chain, tool);
+      const signal = onChain(chain, tool);
+      await this.#approve({ chain, tool, today }, call, signal);
+      signal.throwIfAborted();
+      const facts = { arguments: argumentsDigest(call.arguments) };
+      await audit.append({ ...about, kind: 'call.allowed', facts });
+      return { chain, tool, lender: today.lender, about };
+    } catch (error) {
+      if (error instanceof GatewayError) {
+        const facts = { reason: error.message };
+        await audit.append({ ...about, kind: 'call.refused', facts });
+      }
+      throw error;
+    }
+  }
+
+  #today(chain: LeaseChain, tool: LentTool): Extract<StillLent, { allowed: true }> {
+    // Work that goes round would never end.
+    if (chain.some(({ grantee }) => grantee.peer === tool.peer)) {
+      throw new RefusedCallError(
+        'forbidden',
+        'This call would lead back to an agent that it comes from, and is not made.',
+      );
+    }
+    const today = this.#options.stillLent(chain, tool);
+    if (today.allowed) return today;
+    throw new RefusedCallError('forbidden', `This tool is not lent any more. ${today.reason}`);
+  }
+
+  #checkArguments(tool: LentTool, today: readonly JsonObject[], args: JsonObject): void {
+    for (const schema of [...tool.arguments, ...today]) {
+      const verdict = this.#options.schemas.check(schema, args);
+      // A bound that cannot be enforced is no bound: nothing passes it.
+      const problems = verdict.ok
+        ? verdict.unchecked === undefined
+          ? []
+          : [{ field: '', message: `cannot be checked. ${verdict.unchecked}` }]
+        : verdict.problems;
+      if (problems.length === 0) continue;
+      const lines = problems.map(({ field, message }) => `- ${field}: ${message}`);
+      throw new RefusedCallError(
+        'invalid-params',
+        `The tool is lent for other arguments than these:\n${lines.join('\n')}`,
+      );
+    }
+  }
+
+  async #charge(chain: LeaseChain, tool: LentTool): Promise<void> {
+    const exhausted = await this.#options.store.charge(chargesFor(chain, tool));
+    if (exhausted === undefined) return;
+    const what = exhausted.key.startsWith('tool ') ? 'this tool' : 'these tools';
+    throw new RefusedCallError(
+      'too-many',
+      `All ${exhausted.most ?? 0} calls of ${what} that were lent are used. Go on without it.`,
+    );
+  }
+
+  /** Whoever lent it is asked, the first lender first. */
+  async #approve(
+    { chain, tool, today }: { chain: LeaseChain; tool: LentTool; today: { approval: boolean } },
+    { arguments: args, trace }: LentCall,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const asking = chain.filter((lease, index) => {
+      const own = toolIn(lease, tool);
+      if (own === undefined || !(own.approval || (index === 0 && today.approval))) return false;
+      // A part of a lease is its grantee's own doing: nobody is asked a second time for it.
+      return lease.task === undefined || lease.task !== chain[index - 1]?.task;
+    });
+    for (const lease of asking) {
+      await this.#options.approvals.approve(lease, tool, {
+        arguments: args,
+        signal,
+        ...(trace !== undefined && { trace }),
+      });
+    }
+  }
+}
+
+function lentTool(chain: LeaseChain, name: string): LentTool {
+  const tool = leafOf(chain).tools.find((one) => one.name === name);
+  if (tool !== undefined) return tool;
+  throw new GatewayError('forbidden', `The tool "${name}" is not lent. List the tools again.`);
+}
+
+function toolIn({ tools }: Lease, { peer, own }: LentTool): LentTool | undefined {
+  return tools.find((tool) => tool.peer === peer && tool.own === own);
+}
+
+/** Every lease of the chain counts the call, under its own bounds. */
+function chargesFor(chain: LeaseChain, tool: LentTool): Charge[] {
+  return chain.flatMap((lease) => {
+    const { id, maxCalls } = lease;
+    const all = { lease: id, key: '', ...(maxCalls !== undefined && { most: maxCalls }) };
+    const budgets = new Map<string, number>();
+    for (const { key, most } of toolIn(lease, tool)?.budgets ?? []) {
+      budgets.set(key, Math.min(most, budgets.get(key) ?? Infinity));
+    }
+    return [all, ...[...budgets].map(([key, most]) => ({ lease: id, key, most }))];
+  });
+}
+
+/** What is known of a call's place: the task that the first lender's caller sees it as part of. */
+function aboutChain(chain: LeaseChain, { trace }: LentCall): Partial<AllowedCall['about']> {
+  const [{ lender, task }] = chain;
+  return {
+    owner: ownerKey(lender),
+    ...(task !== undefined && { task }),
+    ...(trace !== undefined && { trace }),
+  };
+}

@@ -1,0 +1,335 @@
+/**
+ * What is lent by one lease, as an MCP server for its grantee: the peer behind a callback endpoint.
+ * It does no work itself. Each call passes the checks, and goes to the lender's peer as the lender.
+ */
+import { GatewayError } from '../model/errors.ts';
+import type { MintId } from '../model/ids.ts';
+import { isObject, type JsonObject } from '../model/json.ts';
+import type { Principal } from '../model/principal.ts';
+import type { AuditLog } from '../ports/audit.ts';
+import type { Lease, LentTool } from '../ports/leases.ts';
+import type {
+  Catalogue,
+  Peer,
+  PeerChange,
+  PeerContext,
+  PeerEvent,
+  PeerFollowUp,
+  PeerQuestion,
+  PeerTurn,
+  Sending,
+  ToolPeer,
+} from '../ports/peer.ts';
+import { callbackPeerId, leaseOfCaller } from './callback-caller.ts';
+import { RefusedCallError, type AllowedCall, type CallChecks } from './call-checks.ts';
+import { traceIdOf, type LeaseBook, type LeaseChain } from './lease-book.ts';
+import { RoutedCall } from './lent-call.ts';
+import { catalogueOf } from './lent-catalogue.ts';
+import type { QuestionDesk } from './question-desk.ts';
+import { leafOf } from './redemption.ts';
+
+/** What lent tools need; the same for all leases. */
+export interface LentToolsOptions {
+  readonly book: LeaseBook;
+  readonly checks: CallChecks;
+  readonly desk: QuestionDesk;
+  readonly audit: AuditLog;
+  /** The peer that has a lent tool. */
+  readonly peerAt: (peerId: string, lender: Principal) => Peer | undefined;
+  readonly mintId: MintId;
+}
+
+type Events = AsyncGenerator<PeerEvent, void, undefined>;
+
+/** See the file comment. */
+export class LentTools implements ToolPeer {
+  readonly id: string;
+  readonly protocol = 'mcp';
+  readonly dedupes = false;
+  readonly #options: LentToolsOptions;
+
+  constructor(lease: string, options: LentToolsOptions) {
+    this.id = callbackPeerId(lease);
+    this.#options = options;
+  }
+
+  async catalogue({ principal, signal }: PeerContext): Promise<Catalogue> {
+    const chain = await this.#options.checks.chain(leaseOfCaller(principal));
+    const { lender } = chain[0];
+    const peerAt = (id: string): Peer | undefined => this.#options.peerAt(id, lender);
+    return catalogueOf(leafOf(chain), peerAt, { principal: lender, signal });
+  }
+
+  /** Spec: RFC 6750 §3.1 (403: the token is good, and not for this) */
+  withheld(name: string): string {
+    throw new GatewayError('forbidden', `The tool "${name}" is not lent. List the tools again.`);
+  }
+
+  async *start(turn: PeerTurn, context: PeerContext): Events {
+    const { call } = turn;
+    if (call === undefined) throw new GatewayError('unsupported', 'Only tools are lent here.');
+    let running: Running | undefined;
+    let allowed: AllowedCall | undefined;
+    let outcome = 'failed';
+    try {
+      const checking = this.#allow(call, context, (chain) => (running = this.#running(chain)));
+      // Somebody may have to approve it, which takes as long as people do.
+      if (!(await settlesSoon(checking))) yield { kind: 'status', state: 'TASK_STATE_WORKING' };
+      allowed = await checking;
+      const [{ task, grantee }] = allowed.chain;
+      const { peer, own } = allowed.tool;
+      this.#options.desk.note(task, `"${grantee.peer}" calls ${peer}/${own}.`);
+      yield placed(allowed.tool, call.arguments);
+      const routed = this.#routed(allowed, call.arguments, { context, over: running?.signal });
+      for await (const event of this.#relayed(routed, routed.start(), { context, running })) {
+        if (event.kind === 'status') outcome = outcomeOf(event) ?? outcome;
+        yield event;
+      }
+    } catch (error) {
+      outcome = failureOf(error, { running, context });
+      if (!(error instanceof RefusedCallError)) throw error;
+      yield refusal(error.message, this.#options.mintId());
+    } finally {
+      running?.done();
+      if (allowed !== undefined) {
+        const { about } = allowed;
+        await this.#options.audit.append({ ...about, kind: 'call.ended', facts: { outcome } });
+      }
+    }
+  }
+
+  async *resume(position: JsonObject | undefined, context: PeerContext, sending?: Sending): Events {
+    const place = placeOf(position);
+    if (place === undefined) {
+      // It was still being decided on: nothing has reached the peer.
+      if (sending?.kind !== 'start') throw outcomeUnknown();
+      yield* this.start(sending.turn, context);
+      return;
+    }
+    const chain = await this.#options.checks.chain(leaseOfCaller(context.principal));
+    const tool = leafOf(chain).tools.find(({ name }) => name === place.tool);
+    if (tool === undefined) throw outcomeUnknown();
+    const running = this.#running(chain);
+    try {
+      const call = { chain, tool, lender: chain[0].lender };
+      const around = { context, over: running.signal };
+      const routed = this.#routed(call, place.arguments, around, place.at);
+      yield* this.#relayed(routed, routed.resume(), { context, running });
+    } finally {
+      running.done();
+    }
+  }
+
+  // Questions of a lent tool go to the lender's caller: its borrower never has any to answer.
+  // eslint-disable-next-line require-yield -- a follow-up is refused before it begins
+  async *followUp(_position: JsonObject, _turn: PeerFollowUp, _context: PeerContext): Events {
+    throw new GatewayError('unsupported', 'A lent tool asks its borrower nothing.');
+  }
+
+  async cancel(position: JsonObject, context: PeerContext): Promise<void> {
+    const place = placeOf(position);
+    if (place?.at === undefined) return;
+    const chain = await this.#options.checks.chain(leaseOfCaller(context.principal));
+    const { lender } = chain[0];
+    const target = this.#options.peerAt(place.peer, lender);
+    await target?.cancel(place.at, { ...context, principal: lender, isCallback: true });
+  }
+
+  async request(method: string): Promise<JsonObject> {
+    throw new GatewayError('method-not-found', `No ${method} here: only tools are lent.`);
+  }
+
+  // eslint-disable-next-line require-yield -- what is lent does not change
+  async *changes(_filter: unknown, { signal }: PeerContext): AsyncGenerator<PeerChange> {
+    if (signal.aborted) return;
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  }
+
+  #allow(
+    call: { name: string; arguments: JsonObject },
+    context: PeerContext,
+    run: (chain: LeaseChain) => Running,
+  ): Promise<AllowedCall> {
+    return this.#options.checks.allow(
+      {
+        under: leaseOfCaller(context.principal) ?? '',
+        name: call.name,
+        arguments: call.arguments,
+        caller: context.principal,
+        ...(context.task !== undefined && { task: context.task }),
+        ...traceIdOf(context.trace),
+      },
+      (chain) => AbortSignal.any([context.signal, run(chain).signal]),
+    );
+  }
+
+  #running(chain: LeaseChain): Running {
+    return this.#options.book.running(chain);
+  }
+
+  /** The call to the lender's peer: as the lender, until the caller or the lease is gone. */
+  #routed(
+    { chain, tool, lender }: Pick<AllowedCall, 'chain' | 'tool' | 'lender'>,
+    args: JsonObject,
+    { context, over }: { context: PeerContext; over: AbortSignal | undefined },
+    position?: JsonObject,
+  ): RoutedCall {
+    const { peerAt, mintId } = this.#options;
+    const target = peerAt(tool.peer, lender);
+    if (target === undefined) {
+      throw new RefusedCallError(
+        'peer-unavailable',
+        'The tool is away at the moment. Try again later, or go on without it.',
+      );
+    }
+    const [root] = chain;
+    const { task, trace, signal } = context;
+    const atPeer: PeerContext = {
+      principal: lender,
+      signal: AbortSignal.any(over === undefined ? [signal] : [signal, over]),
+      isCallback: true,
+      ...(task !== undefined && { task }),
+      ...(trace !== undefined && { trace }),
+      ...(root.features !== undefined && { features: root.features }),
+    };
+    const ask = (question: PeerQuestion, until: AbortSignal) =>
+      this.#ask(root, question, { signal: until, ...traceIdOf(trace) });
+    const parts = { target, tool, ask, mintId, arguments: args, context: atPeer };
+    return new RoutedCall(parts, position);
+  }
+
+  /** Asks the lender's caller what a lent tool wants to know. */
+  async #ask(
+    { id: lease, task }: Lease,
+    question: PeerQuestion,
+    { signal, trace }: { signal: AbortSignal; trace?: string },
+  ): Promise<JsonObject> {
+    const { desk, audit } = this.#options;
+    const about = {
+      lease,
+      ...(task !== undefined && { task }),
+      ...(trace !== undefined && { trace }),
+    };
+    await audit.append({ ...about, kind: 'question.asked', facts: {} });
+    const answer = await desk.ask(task, question, signal);
+    const { action } = answer;
+    const facts: JsonObject = typeof action === 'string' ? { action } : {};
+    await audit.append({ ...about, kind: 'question.answered', facts });
+    return answer;
+  }
+
+  /**
+   * What a call says, with positions that lead back to it. When the lease ends in the middle, the
+   * peer is told to stop, and the borrower why.
+   */
+  async *#relayed(
+    routed: RoutedCall,
+    events: Events,
+    { context, running }: { context: PeerContext; running: Running | undefined },
+  ): Events {
+    try {
+      for await (const event of events) {
+        if (event.kind !== 'position') yield event;
+        else yield placed(routed.tool, routed.arguments, event.position);
+      }
+      running?.signal.throwIfAborted();
+    } catch (error) {
+      if (running?.signal.aborted !== true || context.signal.aborted) throw error;
+      void routed.cancel().catch(() => {});
+      throw running.signal.reason;
+    }
+  }
+}
+
+type Running = ReturnType<LeaseBook['running']>;
+
+/** Calls that are slower than this are shown as working (ms). */
+const announceAfterMs = 300;
+
+async function settlesSoon(work: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), announceAfterMs);
+  });
+  const settled = work.then(
+    () => true,
+    () => true,
+  );
+  try {
+    return await Promise.race([settled, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function failureOf(
+  error: unknown,
+  { running, context }: { running: Running | undefined; context: PeerContext },
+): string {
+  if (running?.signal.aborted === true) return 'taken back';
+  if (context.signal.aborted) return 'canceled';
+  return error instanceof GatewayError ? error.code : 'failed';
+}
+
+interface Place {
+  readonly tool: string;
+  readonly peer: string;
+  readonly arguments: JsonObject;
+  /** Where the peer has it, once it has said so. */
+  readonly at?: JsonObject;
+}
+
+function placed(tool: LentTool, args: JsonObject, at?: JsonObject): PeerEvent {
+  const { taskId } = at ?? {};
+  return {
+    kind: 'position',
+    position: {
+      tool: tool.name,
+      peer: tool.peer,
+      arguments: args,
+      ...(at !== undefined && { at }),
+      ...(taskId !== undefined && { taskId }),
+    },
+  };
+}
+
+function placeOf(json: JsonObject | undefined): Place | undefined {
+  const { tool, peer, arguments: args, at } = json ?? {};
+  if (typeof tool !== 'string' || typeof peer !== 'string') return undefined;
+  return {
+    tool,
+    peer,
+    arguments: isObject(args) ? (args as JsonObject) : {},
+    ...(isObject(at) && { at: at as JsonObject }),
+  };
+}
+
+function outcomeOf({ state }: PeerEvent & { kind: 'status' }): string | undefined {
+  switch (state) {
+    case 'TASK_STATE_COMPLETED':
+      return 'completed';
+    case 'TASK_STATE_FAILED':
+    case 'TASK_STATE_REJECTED':
+      return 'failed';
+    case 'TASK_STATE_CANCELED':
+      return 'canceled';
+    default:
+      return undefined;
+  }
+}
+
+function refusal(text: string, messageId: string): PeerEvent {
+  return {
+    kind: 'status',
+    state: 'TASK_STATE_REJECTED',
+    message: { messageId, role: 'ROLE_AGENT', parts: [{ text }] },
+    outcome: { result: { content: [{ type: 'text', text }], isError: true } },
+  };
+}
+
+function outcomeUnknown(): GatewayError {
+  return new GatewayError(
+    'outcome-unknown',
+    'The gateway stopped while the call was on its way. Whether it was made is not known, so it was not made again.',
+  );
+}
