@@ -2,6 +2,7 @@
  * What is decided about peers while the gateway runs: its parts, wired.
  */
 import { createAdminApi, type AdminApi } from './admin/api.ts';
+import type { PolicyInForce } from './admin/permissions-api.ts';
 import { RuntimePeers } from './admin/runtime-peers.ts';
 import { parsePeer } from './config/load.ts';
 import type { PeerConfig, ResolvedPeerConfig } from './config/peer.ts';
@@ -14,6 +15,7 @@ import type { EventLog } from './observe/events.ts';
 import type { DefinitionPolicy } from './ports/definitions.ts';
 import type { PeerRegistry } from './ports/peer.ts';
 import type { PeerStore } from './ports/peer-store.ts';
+import { callerNamed, configuredCallers } from './policy-callers.ts';
 import { gatewayTools } from './translate/gateway-tools.ts';
 
 /** The registry of peers, where it is administered. */
@@ -43,6 +45,8 @@ export interface AdministrationParts {
   readonly organizations: () => readonly string[];
   /** The connections that people can make. */
   readonly connections: () => Config['connections'];
+  /** The configuration in force. */
+  readonly config: () => Config;
   /** Finds out what stands behind a URL: `{ a2a: … }` or `{ mcp: … }`. */
   readonly resolve?: (url: URL, signal: AbortSignal) => Promise<JsonObject>;
 }
@@ -98,10 +102,23 @@ export async function openAdministration(parts: AdministrationParts): Promise<Ad
     runtime,
     definitions,
     directory,
+    policy: policyOver(parts.config),
     mayAdminister: parts.mayAdminister,
     challenge: parts.challenge,
     fault: (error, where) => events.emit({ event: 'internal.error', where, error }),
   });
+}
+
+function policyOver(config: () => Config): PolicyInForce {
+  return {
+    callers: () => configuredCallers(config()),
+    callerNamed: ({ organization = config().gateway.organization.id, ...rest }) => {
+      const { principal } = callerNamed({ organization, ...rest }, config());
+      return { id: 'query', kind: 'query', principal };
+    },
+    rules: () => config().lending,
+    ownOrganization: () => config().gateway.organization.id,
+  };
 }
 
 /** What is kept at runtime was found already. */

@@ -23,6 +23,7 @@ import type { Clock } from './model/ids.ts';
 import { createEventLog } from './observe/events.ts';
 import { createLogger } from './observe/log.ts';
 import { createMetrics } from './observe/metrics.ts';
+import { policyCommand } from './policy-command.ts';
 import { createPeers, openEgress } from './peer-factory.ts';
 import { peerMemory, type PeerMemory } from './peer-memory.ts';
 import { readDatabase } from './store/sqlite/database.ts';
@@ -36,8 +37,11 @@ const usage = `Usage:
   isthmus well-known [--config FILE] --out DIR               write every discovery document as static files
   isthmus keys       [--config FILE] list | rotate [sealing] | import FILE | remove ID
                                                              signing and sealing keys
+  isthmus policy     explain --from WHO --to PEER --tool PEER/TOOL [--scopes "…"] [--request] [--config FILE] [--json]
+                                                             say what a caller may call and lend, and by which rule
 
-FILE is isthmus.yaml when --config is absent.`;
+FILE is isthmus.yaml when --config is absent. WHO is organization/subject, organization/subject@client
+or anonymous.`;
 
 const usualConfig = 'isthmus.yaml';
 
@@ -48,6 +52,11 @@ const options = {
   json: { type: 'boolean', default: false },
   out: { type: 'string' },
   add: { type: 'string' },
+  from: { type: 'string' },
+  to: { type: 'string' },
+  tool: { type: 'string' },
+  scopes: { type: 'string' },
+  request: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
@@ -65,6 +74,11 @@ const commands: Record<string, Command> = {
   check: { flags: ['config', 'json', 'add'], words: true, run: check },
   'well-known': { flags: ['config', 'out'], run: wellKnown },
   keys: { flags: ['config'], words: true, run: keys },
+  policy: {
+    flags: ['config', 'json', 'from', 'to', 'tool', 'scopes', 'request'],
+    words: true,
+    run: policy,
+  },
 };
 
 async function main(): Promise<number> {
@@ -229,6 +243,11 @@ async function keys(flags: Flags, words: string[]): Promise<number> {
   const config = readConfig(flags);
   if (config === undefined) return 1;
   return keysCommand(words, { dir: config.keys.dir, out: console.log, err: console.error });
+}
+
+async function policy(flags: Flags, words: string[]): Promise<number> {
+  const config = () => readConfig(flags);
+  return policyCommand(words, flags, { config, out: console.log, err: console.error });
 }
 
 /** Files that have to be the same on every run say of which time they are, in seconds. */

@@ -231,6 +231,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     challenge: () => identity.access.challenge('admin', gatewayPeerId, [adminScope]),
     organizations: () => current.organizations.map(({ id }) => id),
     connections: () => current.connections,
+    config: () => current,
     configuredIds: () => current.peers.map(({ id }) => id),
     resolve: entryFrom(resolverOver(egress), () => current.organizations),
   });

@@ -4,14 +4,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { adminScope } from '../policy/permissions.ts';
 import { anonymous, ownerKey, type Principal } from '../model/principal.ts';
+import type { PeerDirectory } from '../discovery/listing.ts';
 import { decide, definitionShown, definitionsShown, kindOf } from './definitions-api.ts';
 import { checkLocal, type AdminCheck } from './local-only.ts';
 import { peerShown, peersShown, type PeersApiOptions } from './peers-api.ts';
+import { permissionsShown, type PolicyInForce } from './permissions-api.ts';
 import { Problem, sendJson, sendProblem } from './problem.ts';
 import { bodyOf } from './request-body.ts';
 
 /** What the API needs. */
 export interface AdminOptions extends PeersApiOptions {
+  readonly directory: PeerDirectory;
+  readonly policy: PolicyInForce;
   /** Knows who may administer. */
   readonly mayAdminister: AdminCheck;
   /** The headers that tell a caller with a token which scope it lacks. */
@@ -102,6 +106,15 @@ const routes: readonly Route[] = [
     path: /^\/definitions\/([^/]+)\/([^/]+)\/([^/]+)\/reject$/,
     methods: { POST: decision('reject') },
   },
+  {
+    path: /^\/permissions$/,
+    methods: {
+      GET: ({ query }, { policy, directory }) => ({
+        status: 200,
+        body: permissionsShown(query, policy, directory),
+      }),
+    },
+  },
 ];
 
 /** Makes the API. */
@@ -152,7 +165,7 @@ async function answer(
     const query = url?.searchParams ?? new URLSearchParams();
     return handler({ req, by: nameOf(who), query, at }, options);
   }
-  throw new Problem(404, 'There is /admin/peers and /admin/definitions.');
+  throw new Problem(404, 'There is /admin/peers, /admin/definitions and /admin/permissions.');
 }
 
 /** Who decided something, as it is kept. */

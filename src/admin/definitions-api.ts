@@ -10,6 +10,7 @@ import {
   type DefinitionRef,
 } from '../ports/definitions.ts';
 import { Problem } from './problem.ts';
+import { wholeOf } from './query.ts';
 
 const statuses = ['approved', 'pending', 'rejected'] as const;
 const usualPage = 500;
@@ -119,12 +120,4 @@ function whole(pin: DefinitionPin, book: DefinitionBook): JsonObject {
 
 function absent({ peer, kind, name }: DefinitionRef): Problem {
   return new Problem(404, `No ${kind} "${legibleName(name)}" of "${peer}" was ever seen.`);
-}
-
-function wholeOf(query: URLSearchParams, key: string, usual: number, most: number): number {
-  const text = query.get(key);
-  if (text === null) return usual;
-  const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(value <= most)) throw new Problem(400, `${key}: expected a number up to ${most}`);
-  return value;
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { loadConfig, processContext } from './load.ts';
+import type { Config } from './schema.ts';
 import { watchConfig, type ReloadOutcome, type WatchOptions } from './watch.ts';
 
 const cleanups: (() => void)[] = [];
@@ -119,6 +120,17 @@ describe('a watched configuration', () => {
       kind: 'rejected',
       mistakes: [{ path: 'auth.issuers', message }],
     });
+  });
+
+  it('takes up what is lent, and that nothing is lent any more', async () => {
+    const peers = 'peers: [{ id: travel, mcp: { url: "https://travel.example/mcp" } }]\n';
+    const configs: Config[] = [];
+    const { file, watch } = start(peers, { apply: (config) => void configs.push(config) });
+    writeFileSync(file, `${peers}lending: [{ to: travel, tools: [files/*] }]`);
+    expect((await watch.reload()).kind).toBe('applied');
+    writeFileSync(file, peers);
+    expect((await watch.reload()).kind).toBe('applied');
+    expect(configs.map(({ lending }) => lending.map(({ to }) => to))).toEqual([['travel'], []]);
   });
 
   it('cannot change a limit of a running process, and says which', async () => {

@@ -103,6 +103,7 @@ const reloadable: ReadonlySet<string> = new Set([
   'organizations',
   'connections',
   'egress',
+  'lending',
   'log',
 ]);
 

@@ -92,14 +92,13 @@ export function decideLend(question: LendQuestion): LendDecision {
     const reason = `The caller may not call ${toolText(tool)} itself: it lacks the scope "${scope}".`;
     return { allowed: false, reason };
   }
-  const index = rules.findIndex((rule) => misfits(rule, question).length === 0);
+  const index = rules.findIndex((rule) => conditions.every(({ fits }) => fits(rule, question)));
   const rule = rules[index];
   if (rule === undefined) {
-    const none = rules.length === 0 ? 'There is no rule for lending' : 'No rule lends';
     const reason =
       rules.length === 0
-        ? `${none}, and without one nothing is lent.`
-        : `${none} ${toolText(tool)} to ${to} for this caller.`;
+        ? 'There is no rule for lending, and without one nothing is lent.'
+        : `No rule lends ${toolText(tool)} to ${to} for this caller.`;
     return { allowed: false, reason };
   }
   return { allowed: true, terms: termsOf(rule, ruleName(index), tool) };
@@ -108,8 +107,9 @@ export function decideLend(question: LendQuestion): LendDecision {
 /** The rules that would have allowed it but for one thing, and that thing. */
 export function nearMisses(question: LendQuestion): NearMiss[] {
   return question.rules.flatMap((rule, index) => {
-    const [first, ...more] = misfits(rule, question);
-    return first === undefined || more.length > 0 ? [] : [{ rule: ruleName(index), ...first }];
+    const [first, ...more] = conditions.filter(({ fits }) => !fits(rule, question));
+    if (first === undefined || more.length > 0) return [];
+    return [{ rule: ruleName(index), member: first.member, why: first.otherwise(rule) }];
   });
 }
 
@@ -149,26 +149,34 @@ function names(pattern: string, { parent }: LeaseRequest, tool: LendableTool): b
   return parent === undefined ? matchesTool(pattern, tool) : matchesWord(pattern, tool.name);
 }
 
-function misfits(
-  rule: LendingRule,
-  { ownOrganization, lender, to, tool, asked }: LendQuestion,
-): Misfit[] {
-  const found: Misfit[] = [];
-  if (!matchesWord(rule.to, to)) {
-    found.push({ member: 'to', why: `it lends to ${rule.to}` });
-  }
-  if (!rule.tools.some((pattern) => matchesTool(pattern, tool))) {
-    found.push({ member: 'tools', why: `it lends ${rule.tools.join(', ')}` });
-  }
-  if (!isLender(rule, lender, ownOrganization)) {
-    const who = rule.from?.map(lenderText).join(', or ') ?? 'callers of our own organization';
-    found.push({ member: 'from', why: `it is for ${who}` });
-  }
-  if (rule.offer === 'request' && asked === 'standing') {
-    found.push({ member: 'offer', why: 'it lends only where the caller asks for it' });
-  }
-  return found;
-}
+/** What has to fit for a rule to count: the members that most rules fail at come first. */
+const conditions: readonly {
+  readonly member: Misfit['member'];
+  readonly fits: (rule: LendingRule, question: LendQuestion) => boolean;
+  readonly otherwise: (rule: LendingRule) => string;
+}[] = [
+  {
+    member: 'to',
+    fits: (rule, { to }) => matchesWord(rule.to, to),
+    otherwise: ({ to }) => `it lends to ${to}`,
+  },
+  {
+    member: 'offer',
+    fits: ({ offer }, { asked }) => offer === 'always' || asked === 'request',
+    otherwise: () => 'it lends only where the caller asks for it',
+  },
+  {
+    member: 'from',
+    fits: (rule, { lender, ownOrganization }) => isLender(rule, lender, ownOrganization),
+    otherwise: ({ from }) =>
+      `it is for ${from?.map(lenderText).join(', or ') ?? 'callers of our own organization'}`,
+  },
+  {
+    member: 'tools',
+    fits: ({ tools }, { tool }) => tools.some((pattern) => matchesTool(pattern, tool)),
+    otherwise: ({ tools }) => `it lends ${tools.join(', ')}`,
+  },
+];
 
 /**
  * Whether a rule is for a caller. A subject or a client is a name within an organization: without

@@ -60,6 +60,7 @@ export interface TestGatewayOptions {
   /** With it the gateway asks for tokens; its public URL is where it listens. */
   auth?: Record<string, unknown>;
   connections?: Record<string, unknown>[];
+  lending?: Record<string, unknown>[];
   /** A port of one's own choice, where others have to know it beforehand. */
   port?: number;
   gateway?: Record<string, unknown>;
@@ -120,7 +121,16 @@ export async function startGateway(first: TestGatewayOptions): Promise<TestGatew
 }
 
 function configOf(options: TestGatewayOptions, dir: string, port: number) {
-  const { peers, organizations = [], limits, egress, auth, connections, telemetry } = options;
+  const {
+    peers,
+    organizations = [],
+    limits,
+    egress,
+    auth,
+    connections,
+    telemetry,
+    lending,
+  } = options;
   const text = JSON.stringify({
     gateway: {
       listen: { host: '127.0.0.1', port },
@@ -137,6 +147,7 @@ function configOf(options: TestGatewayOptions, dir: string, port: number) {
     ...(auth !== undefined && { auth: { mode: 'oauth', ...auth } }),
     ...(connections !== undefined && { connections }),
     ...(telemetry !== undefined && { telemetry }),
+    ...(lending !== undefined && { lending }),
   });
   const { text: withoutSecrets, env } = secretsAside(text);
   const result = parseConfig(withoutSecrets, { env, readFile: () => '' });
