@@ -16,6 +16,7 @@ import type { Caller } from './model/expiry.ts';
 import { anonymous, ownerKey, type Principal } from './model/principal.ts';
 import { gatewayPeerId } from './ports/peer.ts';
 import type { RefusalLog } from './refusal-log.ts';
+import { callbackCaller } from './switchboard/callback-caller.ts';
 import { answerUnread } from './unread-body.ts';
 import { sendWait } from './wait-answer.ts';
 
@@ -118,6 +119,55 @@ export function tokenAccess(server: ResourceServer, parts: TokenAccessParts): Ac
     },
   };
 }
+
+/** Who calls back: whoever has a token for a lease that is open. */
+export type CallbackAccess = (
+  req: IncomingMessage,
+  res: ServerResponse,
+  lease: string,
+) => Promise<Caller | undefined>;
+
+/**
+ * Asks for a token at the callback endpoint of a lease, in every mode. `isOpen` tells whether the
+ * lease that a token was given out for is open, and that of the endpoint or a part of it. What is
+ * over, foreign or absent gets one answer.
+ */
+export function callbackAccess(
+  server: ResourceServer,
+  parts: TokenAccessParts & {
+    readonly isOpen: (under: string, lease: string) => Promise<boolean>;
+  },
+): CallbackAccess {
+  const { admission, isOpen, leewayMs } = parts;
+  return async (req, res, lease) => {
+    const resource = `/callback/${lease}/mcp`;
+    const at = { req, res, resource };
+    const wait = admission.mayTry(req.socket.remoteAddress);
+    if (wait !== undefined) return refuse(at, wait, tooManyRefused);
+    const { authorization } = req.headers;
+    const outcome = await server.authenticate({
+      method: req.method ?? '',
+      path: pathOf(req),
+      resourcePath: resource,
+      authorization,
+      dpop: req.headersDistinct['dpop'],
+      hasQueryToken: hasQueryToken(req),
+      admit: admission.isBounded
+        ? (principal) => admission.request(ownerKey(principal), undefined)
+        : undefined,
+    });
+    if (outcome.kind === 'limited') return refuse(at, outcome.retryAfterMs, tooMany);
+    if (outcome.kind === 'refused') return turnAway(outcome, at, parts);
+    const { principal, expiresAt, lease: under } = outcome;
+    if (under === undefined || !(await isOpen(under, lease))) {
+      return turnAway(server.tokenOver(resource, leaseOver), at, parts);
+    }
+    const until = Math.min(expiresAt + leewayMs, Date.now() + longestStreamMs);
+    return { principal: callbackCaller(principal, { lease, under }), until };
+  };
+}
+
+const leaseOver = 'The lease of this token is over. Go on without these tools.';
 
 interface At {
   readonly req: IncomingMessage;

@@ -31,6 +31,8 @@ export interface FrontParts {
     route: { peerId: string; rest: string },
     who: Caller,
   ): Promise<void>;
+  /** Serves what is lent by a lease. */
+  callback(req: IncomingMessage, res: ServerResponse, lease: string): Promise<void>;
   /** Answers a request for a page that people see; false when the path is none. */
   pages(req: IncomingMessage, res: ServerResponse, path: string): Promise<boolean>;
   /** Answers a request to an authorization server of ours; false when the path is none. */
@@ -57,6 +59,9 @@ const isAuthorization = /^\/(?:sts|as|\.well-known|oauth-client\.json)(?:\/|$)/;
 const isFace = /^\/(?:mcp|a2a|callback)(?:\/|$)/;
 
 const peerPath = /^\/(mcp|a2a)\/([a-z0-9-]{1,63})(\/.*)?$/;
+
+/** The endpoint of a lease. */
+const callbackPath = /^\/callback\/([A-Za-z0-9_-]{1,128})\/mcp$/;
 
 /** Paths of the gateway's own agent that look like those of a peer. */
 const ownIds: ReadonlySet<string> = new Set(['tasks', 'v1']);
@@ -135,6 +140,8 @@ async function route(
     const who = await parts.identify(req, res, '/mcp');
     return who === undefined ? undefined : parts.mcp(req, res, gatewayPeerId, who);
   }
+  const [, lease] = callbackPath.exec(path) ?? [];
+  if (lease !== undefined) return parts.callback(req, res, lease);
   const [own, below = ''] = ownAgentPath.exec(path) ?? [];
   if (own !== undefined) {
     const who = await parts.identify(req, res, '/a2a');

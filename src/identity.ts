@@ -3,9 +3,16 @@
  * there is none of it but the one anonymous caller.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { openAccess, tokenAccess, type Access } from './access.ts';
+import {
+  callbackAccess,
+  openAccess,
+  tokenAccess,
+  type Access,
+  type CallbackAccess,
+} from './access.ts';
 import type { PeerCredentialsParts } from './auth/credentials/peer-credentials.ts';
 import { protectedResourceEndpoint } from './auth/resource-server/protected-resource-endpoint.ts';
+import { isCallback } from './auth/resource-server/protected-resource.ts';
 import { ResourceServer } from './auth/resource-server/resource-server.ts';
 import type { SigningKeys } from './auth/signing-keys.ts';
 import { createTokenService } from './token-service.ts';
@@ -14,6 +21,9 @@ import { createAdmission } from './caller-limits.ts';
 import type { Config } from './config/schema.ts';
 import type { CardSecurityOptions } from './discovery/card-security.ts';
 import type { Clock, MintId, RandomBytes } from './model/ids.ts';
+import type { Principal } from './model/principal.ts';
+import { scopesWithin } from './policy/permissions.ts';
+import type { LeaseRedemption } from './ports/leases.ts';
 import type { EventLog } from './observe/events.ts';
 import type { ReplayStore } from './ports/replay-store.ts';
 import type { SecretSeal, SecretStore } from './ports/secret-store.ts';
@@ -37,6 +47,10 @@ export interface IdentityParts {
   readonly mintId: MintId;
   readonly random: RandomBytes;
   readonly events: EventLog;
+  /** What was lent: redeemed at the token service, looked up at callbacks. */
+  readonly leases: LeaseRedemption & {
+    isOpen(under: string, lease: string): Promise<boolean>;
+  };
 }
 
 /** Answers a request; false when the path is not one of its own. */
@@ -49,6 +63,10 @@ export type PageHandler = (
 /** See the file comment. */
 export interface Identity {
   readonly access: Access;
+  /** Who calls back into lent tools. */
+  readonly callbacks: CallbackAccess;
+  /** Who a caller is today; undefined where nobody vouches for it any more. */
+  readonly today: (principal: Principal) => Principal | undefined;
   /** The servers of tokens, and the documents that lead to them. */
   readonly authorization: PageHandler;
   /** The pages at which people log in. */
@@ -66,15 +84,7 @@ export interface Identity {
 /** Builds it. */
 export async function openIdentity(parts: IdentityParts): Promise<Identity> {
   const admission = createAdmission(parts.config, performance.now.bind(performance));
-  if (parts.config.auth.mode === 'open') {
-    return {
-      access: openAccess(admission),
-      authorization: createClientDocument(clientDocument(parts, () => parts.config)),
-      pages: async () => false,
-      outbound: {},
-      reconfigure: () => {},
-    };
-  }
+  const isOpen = parts.config.auth.mode === 'open';
   const { publicUrl, keys, secrets, clock, replay, events } = parts;
   let { config } = parts;
   const refusals = createRefusalLog({ events, mayLog: (address) => admission.mayLog(address) });
@@ -107,6 +117,8 @@ export async function openIdentity(parts: IdentityParts): Promise<Identity> {
     publicUrl,
     authorizationServers: (resource) => server.authorizationServers(resource),
     name: () => config.gateway.organization.name,
+    // What asks for no token has nothing to say of any.
+    isProtected: (resource) => !isOpen || isCallback(resource),
   });
   const service = createTokenService({
     ...parts,
@@ -116,8 +128,33 @@ export async function openIdentity(parts: IdentityParts): Promise<Identity> {
     keysOf: (issuer) => server.keysOf(issuer),
     boundsOf,
   });
+  const callbacks = callbackAccess(server, {
+    ...{ admission, boundsOf, events, refusals, leewayMs: leeway },
+    isOpen: (under, lease) => parts.leases.isOpen(under, lease),
+  });
+  const document = createClientDocument(clientDocument(parts, () => config));
+  const today = (principal: Principal): Principal | undefined =>
+    isVouchedFor(principal, config, sts) ? withinBounds(principal, boundsOf) : undefined;
+  if (isOpen) {
+    return {
+      access: openAccess(admission),
+      callbacks,
+      today: (principal) => (principal.issuer === '' ? principal : undefined),
+      authorization: async (req, res, path) => {
+        for (const handle of [metadata, service, document]) {
+          if (await handle(req, res, path)) return true;
+        }
+        return false;
+      },
+      pages: async () => false,
+      outbound: {},
+      reconfigure(next) {
+        config = next;
+      },
+    };
+  }
   const people = peopleOf(parts);
-  const handlers = [metadata, service, createClientDocument(clientDocument(parts, () => config))];
+  const handlers = [metadata, service, document];
   if (people !== undefined && authorizationServer !== undefined) {
     const server = await openAuthorizationServer({
       ...parts,
@@ -129,6 +166,8 @@ export async function openIdentity(parts: IdentityParts): Promise<Identity> {
   }
   return {
     access: tokenAccess(server, { admission, boundsOf, events, refusals, leewayMs: leeway }),
+    callbacks,
+    today,
     authorization: async (req, res, path) => {
       for (const handle of handlers) if (await handle(req, res, path)) return true;
       return false;
@@ -147,6 +186,30 @@ export async function openIdentity(parts: IdentityParts): Promise<Identity> {
       config = next;
     },
   };
+}
+
+/** Whether whoever vouched for a caller when it came in would do so today. */
+function isVouchedFor(
+  { issuer, organization, client }: Principal,
+  { auth, organizations }: Config,
+  sts: string,
+): boolean {
+  if (issuer !== sts) {
+    return auth.issuers.some((one) => one.issuer === issuer && one.organization === organization);
+  }
+  return (
+    auth.clients.some((one) => one.clientId === client && one.organization === organization) ||
+    organizations.some((one) => one.id === organization && one.clientIds.includes(client))
+  );
+}
+
+function withinBounds(
+  principal: Principal,
+  boundsOf: (organization: string) => readonly string[] | undefined,
+): Principal {
+  const bounds = boundsOf(principal.organization);
+  if (bounds === undefined) return principal;
+  return { ...principal, scopes: scopesWithin(principal.scopes, bounds) };
 }
 
 /** What the documents of a configuration say of who may come in, where tokens are asked for. */

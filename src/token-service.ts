@@ -10,6 +10,7 @@ import { createSts, type Sts } from './auth/sts/sts.ts';
 import { isLoopbackHost, type Config } from './config/schema.ts';
 import type { Clock, MintId } from './model/ids.ts';
 import type { EventLog } from './observe/events.ts';
+import type { LeaseRedemption } from './ports/leases.ts';
 import type { ReplayStore } from './ports/replay-store.ts';
 import type { RefusalLog } from './refusal-log.ts';
 
@@ -27,6 +28,8 @@ export interface TokenServiceParts {
   readonly clock: Clock;
   readonly mintId: MintId;
   readonly events: EventLog;
+  /** Redeems what was lent. */
+  readonly leases: LeaseRedemption;
   readonly refusals: RefusalLog;
   /** What callers of an organization may do at the most; undefined: no bound. */
   readonly boundsOf: (organization: string) => readonly string[] | undefined;

@@ -8,7 +8,7 @@ import { GatewayError } from '../model/errors.ts';
 import type { Clock, MintId, RandomBytes } from '../model/ids.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { LeaseOffer } from '../model/lease.ts';
-import { ownerKey } from '../model/principal.ts';
+import { ownerKey, type Principal } from '../model/principal.ts';
 import type { AuditLog } from '../ports/audit.ts';
 import type { Lease, LeaseEnd, LeaseStore } from '../ports/leases.ts';
 import { offeredCalls, type LeasePart } from './lease-details.ts';
@@ -56,6 +56,13 @@ export class LeaseBook {
   /** The callback URL of a lease. */
   resourceOf(id: string): string {
     return `${this.#options.publicUrl}/callback/${id}/mcp`;
+  }
+
+  /** The lease of a callback URL. */
+  leaseAt(resource: string): string | undefined {
+    const before = `${this.#options.publicUrl}/callback/`;
+    if (!resource.startsWith(before) || !resource.endsWith('/mcp')) return undefined;
+    return resource.slice(before.length, -'/mcp'.length);
   }
 
   /** Makes a lease. The offer holds the only copy of the reference. */
@@ -182,6 +189,20 @@ export class LeaseBook {
   async ofTask(task: string): Promise<Lease[]> {
     if (!this.hasLease(task)) return [];
     return this.#options.store.list({ task, openAt: this.#options.clock(), limit: page });
+  }
+
+  /** Whether something was lent for a task, whose time is over. */
+  async hasExpired(task: string): Promise<boolean> {
+    const [last] = await this.#options.store.list({ task, limit: 1 });
+    return last !== undefined && last.ended === undefined;
+  }
+
+  /** The first lender of a lease, also of one that has ended. */
+  async lenderOf(id: string): Promise<Principal | undefined> {
+    const lease = await this.#options.store.get(id);
+    const [root] = lease?.ancestors ?? [];
+    if (root === undefined) return lease?.lender;
+    return (await this.#options.store.get(root))?.lender;
   }
 
   /** Ends what was lent for a task. */

@@ -203,4 +203,3 @@ function offering(context: PeerContext, offer: LeaseOffer): PeerContext {
 function known(position: JsonObject): JsonObject | undefined {
   return Object.keys(position).length === 0 ? undefined : position;
 }
-

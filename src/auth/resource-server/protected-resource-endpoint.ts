@@ -14,6 +14,8 @@ export interface ProtectedResourceEndpointOptions {
   readonly authorizationServers: (resourcePath: string) => readonly string[];
   /** What people call the gateway. */
   readonly name?: () => string;
+  /** Whether a resource asks for tokens; each does when absent. */
+  readonly isProtected?: (resourcePath: string) => boolean;
 }
 
 const allow = 'GET, HEAD, OPTIONS';
@@ -26,10 +28,10 @@ const shared = {
 export function protectedResourceEndpoint(
   options: ProtectedResourceEndpointOptions,
 ): (req: IncomingMessage, res: ServerResponse, path: string) => Promise<boolean> {
-  const { publicUrl, authorizationServers, name } = options;
+  const { publicUrl, authorizationServers, name, isProtected = () => true } = options;
   return async (req, res, path) => {
     const resource = resourceOfMetadataPath(path);
-    if (resource === undefined) return false;
+    if (resource === undefined || !isProtected(resource)) return false;
     if (req.method === 'OPTIONS') {
       res.writeHead(204, {
         ...shared,

@@ -1,0 +1,285 @@
+/**
+ * What goes to a peer with a call: the tools that its caller may call itself, as far as the rules
+ * lend them to this peer, and the caller's request wants them.
+ */
+import { GatewayError } from '../model/errors.ts';
+import type { LeaseOffer, LeaseRequest } from '../model/lease.ts';
+import { ownerKey, type Principal } from '../model/principal.ts';
+import {
+  asksFor,
+  decideLend,
+  narrow,
+  type LendingRule,
+  type LendingTerms,
+} from '../policy/lending.ts';
+import { matchesWord, type LendableTool } from '../policy/tool-pattern.ts';
+import type { AuditLog } from '../ports/audit.ts';
+import type { Grantee, LentTool } from '../ports/leases.ts';
+import type { Peer, PeerContext } from '../ports/peer.ts';
+import { leaseOfferFrom, leaseRequestFrom } from '../translate/lease-shapes.ts';
+import type { SchemaValidator } from '../translate/json-schema.ts';
+import type { Candidates } from './candidates.ts';
+import { traceIdOf, type LeaseBook } from './lease-book.ts';
+import { budgetOfTool } from './lease-details.ts';
+import type { Offers } from './lending-peer.ts';
+import { leafOf } from './redemption.ts';
+
+/** What offers are made with. */
+export interface OffersOptions {
+  readonly book: LeaseBook;
+  readonly candidates: Candidates;
+  readonly audit: AuditLog;
+  readonly schemas: Pick<SchemaValidator, 'flawOf'>;
+  /** The rules in force, and whose gateway this is. */
+  readonly rules: () => {
+    readonly rules: readonly LendingRule[];
+    readonly ownOrganization: string;
+  };
+  /** As which client a peer redeems leases; undefined where it takes none. */
+  readonly granteeOf: (peer: Peer, context: PeerContext) => Promise<Grantee | undefined>;
+  readonly clock: () => number;
+}
+
+/** A tool that may be lent, and how. */
+interface Chosen {
+  readonly tool: LendableTool;
+  readonly name: string;
+  readonly terms: LendingTerms;
+}
+
+/** See the file comment. */
+export class LeaseOffers implements Offers {
+  readonly #options: OffersOptions;
+
+  constructor(options: OffersOptions) {
+    this.#options = options;
+  }
+
+  hasLease(task: string): boolean {
+    return this.#options.book.hasLease(task);
+  }
+
+  async forStart(peer: Peer, context: PeerContext): Promise<LeaseOffer | undefined> {
+    if (context.isCallback === true || context.task === undefined) return undefined;
+    const { schemas, granteeOf } = this.#options;
+    const said = context.lending;
+    const request = said && leaseRequestFrom(said, schemas);
+    const offered = said && leaseOfferFrom(said);
+    const rules = this.#rulesFor(peer);
+    if (rules.length === 0) {
+      if (request !== undefined) throw nothingLent(peer);
+      return undefined;
+    }
+    const isStanding = rules.some(({ offer }) => offer === 'always');
+    if (request === undefined && offered === undefined && !isStanding) return undefined;
+    const grantee = await granteeOf(peer, context);
+    if (grantee === undefined) {
+      if (request !== undefined) throw takesNone(peer);
+      return undefined;
+    }
+    if (request?.parent !== undefined) return this.#lendOn(peer, grantee, context, request);
+    const tools = await this.#options.candidates.of(rules, {
+      lender: context.principal,
+      signal: context.signal,
+      ...(offered !== undefined && { offered, task: context.task }),
+    });
+    const lender = context.principal;
+    const chosen = tools.flatMap((candidate) => this.#chosen(candidate, { peer, lender, request }));
+    return this.#lend(chosen, { peer, grantee, context, request });
+  }
+
+  async forFollowUp(peer: Peer, context: PeerContext): Promise<LeaseOffer | undefined> {
+    const { task, lending } = context;
+    if (task === undefined) return undefined;
+    const { book } = this.#options;
+    const before = await book.ofTask(task);
+    // What was lent still is: the agent has its offer.
+    if (lending === undefined && before.length > 0) return undefined;
+    if (lending === undefined && !(await book.hasExpired(task))) return undefined;
+    const offer = await this.forStart(peer, context);
+    if (offer === undefined) return undefined;
+    await Promise.all(before.map(({ id }) => book.end(id, 'replaced')));
+    return offer;
+  }
+
+  #rulesFor({ id }: Peer): readonly LendingRule[] {
+    return this.#options.rules().rules.filter(({ to }) => matchesWord(to, id));
+  }
+
+  #chosen(
+    { tool, name }: { tool: LendableTool; name: string },
+    { peer, lender, request }: { peer: Peer; lender: Principal; request: LeaseRequest | undefined },
+  ): Chosen[] {
+    // An agent is not lent itself.
+    if (tool.peer === peer.id) return [];
+    if (request !== undefined && !asksFor(request, tool)) return [];
+    const asked = request === undefined ? 'standing' : 'request';
+    const decision = decideLend({ ...this.#options.rules(), lender, to: peer.id, tool, asked });
+    if (!decision.allowed) return [];
+    const { terms } = decision;
+    return [{ tool, name, terms: request === undefined ? terms : narrow(terms, request, tool) }];
+  }
+
+  async #lend(
+    chosen: readonly Chosen[],
+    around: {
+      peer: Peer;
+      grantee: Grantee;
+      context: PeerContext;
+      request: LeaseRequest | undefined;
+    },
+  ): Promise<LeaseOffer | undefined> {
+    const { peer, grantee, context, request } = around;
+    const { book, audit, candidates, clock } = this.#options;
+    const { principal, task, features, trace } = context;
+    if (chosen.length === 0) {
+      if (request === undefined) return undefined;
+      await audit.append({
+        kind: 'lease.withheld',
+        actor: ownerKey(principal),
+        ...(task !== undefined && { task }),
+        ...traceIdOf(trace),
+        facts: { to: peer.id, asked: [...request.tools] },
+      });
+      throw nothingLent(peer, request);
+    }
+    const ttlMs = Math.min(...chosen.map(({ terms }) => terms.ttlMs));
+    const borrowed = candidates.borrowedBy(chosen.map(({ tool }) => tool));
+    const depth = Math.min(...chosen.map(({ terms }) => terms.depth));
+    const { offer } = await book.lend(
+      {
+        ancestors: [],
+        lender: principal,
+        ...(features !== undefined && { features }),
+        grantee,
+        ...(task !== undefined && { task }),
+        tools: chosen.map(lentTool),
+        ...(request?.max_calls !== undefined && { maxCalls: request.max_calls }),
+        depth: Math.min(depth, borrowed?.depth ?? depth),
+        via: borrowed?.via ?? [],
+        expiresAt: Math.min(clock() + ttlMs, borrowed?.expiresAt ?? Infinity),
+      },
+      traceIdOf(trace).trace,
+    );
+    return offer;
+  }
+
+  /** A grantee lends on what it was lent: less of it, no longer, to nobody who has it already. */
+  async #lendOn(
+    peer: Peer,
+    grantee: Grantee,
+    context: PeerContext,
+    request: LeaseRequest,
+  ): Promise<LeaseOffer> {
+    const { book, rules } = this.#options;
+    const { principal, task, features, trace } = context;
+    const id = book.leaseAt(request.parent ?? '');
+    const chain = id === undefined ? undefined : await book.open(id);
+    const parent = chain && leafOf(chain);
+    if (
+      chain === undefined ||
+      parent === undefined ||
+      parent.grantee.client !== principal.client ||
+      (parent.grantee.organization ?? principal.organization) !== principal.organization
+    ) {
+      throw new GatewayError(
+        'invalid-params',
+        'lend.parent is no lease of yours that is open. Use the "resource" of an offer that you have.',
+        { facts: { field: 'lend.parent' } },
+      );
+    }
+    if (parent.depth < 1) {
+      throw new GatewayError('forbidden', 'These tools may not be lent on. Call them yourself.');
+    }
+    const [{ lender }] = chain;
+    const holders = [lender.client, ...chain.map((lease) => lease.grantee.client)];
+    const peers = chain.map((lease) => lease.grantee.peer);
+    if (holders.includes(grantee.client) || peers.includes(peer.id)) {
+      throw new GatewayError(
+        'forbidden',
+        `"${peer.id}" has these tools already: what is lent does not go round.`,
+      );
+    }
+    const tools = parent.tools.flatMap((lent): LentTool[] => {
+      // Rules are the first lender's: its operator decides where its tools go, however often.
+      const original = this.#options.candidates.lendable(lent, lender);
+      const asLent: LendableTool = { ...original, name: lent.name };
+      if (lent.peer === peer.id || !asksFor(request, asLent)) return [];
+      const decision = decideLend({
+        ...rules(),
+        lender,
+        to: peer.id,
+        tool: original,
+        asked: 'request',
+      });
+      if (!decision.allowed) return [];
+      const terms = narrow(decision.terms, request, asLent);
+      const {
+        arguments: schemas,
+        approval,
+        budgets,
+      } = lentTool({
+        tool: original,
+        name: lent.name,
+        terms,
+      });
+      return [
+        {
+          ...lent,
+          arguments: [...lent.arguments, ...schemas],
+          budgets,
+          approval: lent.approval || approval,
+        },
+      ];
+    });
+    if (tools.length === 0) throw nothingLent(peer, request);
+    const expiresIn = (request.expires_in ?? Infinity) * 1000;
+    const { offer } = await book.lend(
+      {
+        parent: parent.id,
+        ancestors: [...parent.ancestors, parent.id],
+        lender: principal,
+        ...(features !== undefined && { features }),
+        grantee,
+        ...(task !== undefined && { task }),
+        tools,
+        ...(request.max_calls !== undefined && { maxCalls: request.max_calls }),
+        depth: Math.min(parent.depth - 1, request.depth ?? Infinity),
+        via: parent.via,
+        expiresAt: Math.min(parent.expiresAt, this.#options.clock() + expiresIn),
+      },
+      traceIdOf(trace).trace,
+    );
+    return offer;
+  }
+}
+
+function lentTool({ tool, name, terms }: Chosen): LentTool {
+  const { arguments: schemas, maxCalls, maxCallsPerTool, approval, rule } = terms;
+  const own = { peer: tool.peer, own: tool.name };
+  return {
+    name,
+    ...own,
+    arguments: [...schemas],
+    budgets: [
+      { key: rule, most: maxCalls },
+      ...(maxCallsPerTool === undefined ? [] : [budgetOfTool(own, maxCallsPerTool)]),
+    ],
+    approval,
+  };
+}
+
+function nothingLent(peer: Peer, request?: LeaseRequest): GatewayError {
+  const what = request === undefined ? '' : ` None of ${request.tools.join(', ')} may be.`;
+  return new GatewayError(
+    'forbidden',
+    `Nothing is lent to "${peer.id}".${what} The operator's rules decide (see lending in the configuration); you can lend what you may call yourself.`,
+  );
+}
+
+function takesNone(peer: Peer): GatewayError {
+  return new GatewayError(
+    'unsupported',
+    `"${peer.id}" does not say that it takes tools: call it without lending any.`,
+  );
+}
