@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { existsSync } from 'node:fs';
 import { addPeerOver } from './admin-client.ts';
 import { openDefinitions } from './administration.ts';
+import { auditCommand } from './audit-command.ts';
 import { loadSealingSecret } from './auth/key-files.ts';
 import { openSigningKeys } from './auth/signing-keys.ts';
 import { createSeal } from './auth/seal.ts';
@@ -26,8 +27,10 @@ import { createMetrics } from './observe/metrics.ts';
 import { policyCommand } from './policy-command.ts';
 import { createPeers, openEgress } from './peer-factory.ts';
 import { peerMemory, type PeerMemory } from './peer-memory.ts';
-import { readDatabase } from './store/sqlite/database.ts';
+import { SqliteAuditStore } from './store/sqlite/audit-store.ts';
+import { readDatabase, type OpenDatabase } from './store/sqlite/database.ts';
 import { SqlitePeerStore } from './store/sqlite/peer-store.ts';
+import { SqliteTaskStore } from './store/sqlite/task-store.ts';
 import { writeWellKnown } from './well-known.ts';
 
 const usage = `Usage:
@@ -39,6 +42,9 @@ const usage = `Usage:
                                                              signing and sealing keys
   isthmus policy     explain --from WHO --to PEER --tool PEER/TOOL [--scopes "…"] [--request] [--config FILE] [--json]
                                                              say what a caller may call and lend, and by which rule
+  isthmus audit      verify [--config FILE] [--json]         say whether the audit log is what was written
+  isthmus audit      show --task ID | --lease ID [--config FILE] [--json]
+                                                             the story of a task, or of a lease
 
 FILE is isthmus.yaml when --config is absent. WHO is organization/subject, organization/subject@client
 or anonymous.`;
@@ -57,6 +63,8 @@ const options = {
   tool: { type: 'string' },
   scopes: { type: 'string' },
   request: { type: 'boolean', default: false },
+  task: { type: 'string' },
+  lease: { type: 'string' },
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
@@ -79,6 +87,7 @@ const commands: Record<string, Command> = {
     words: true,
     run: policy,
   },
+  audit: { flags: ['config', 'json', 'task', 'lease'], words: true, run: audit },
 };
 
 async function main(): Promise<number> {
@@ -248,6 +257,41 @@ async function keys(flags: Flags, words: string[]): Promise<number> {
 async function policy(flags: Flags, words: string[]): Promise<number> {
   const config = () => readConfig(flags);
   return policyCommand(words, flags, { config, out: console.log, err: console.error });
+}
+
+async function audit(flags: Flags, words: string[]): Promise<number> {
+  const config = readConfig(flags);
+  if (config === undefined) return 1;
+  const { json, task, lease } = flags;
+  const database = readDatabase(config.store.url.path);
+  try {
+    return await auditCommand(words, {
+      ...(database && {
+        audit: new SqliteAuditStore(database, { clock: Date.now }),
+        tasks: new SqliteTaskStore(database),
+      }),
+      asked: { json, task, lease },
+      dir: config.keys.dir,
+      protocols: () => peerProtocols(config, database),
+      out: console.log,
+      err: console.error,
+    });
+  } finally {
+    database?.close();
+  }
+}
+
+/** What each peer speaks that the configuration or a gateway's memory knows. */
+async function peerProtocols(config: Config, database: OpenDatabase | undefined) {
+  const memory = peerMemory(
+    database && new SqlitePeerStore(database, createSeal(loadSealingSecret(config.keys.dir))),
+  );
+  const found = (await memory.store.discovered()).map(({ id, entry }) => ({
+    id,
+    kind: 'a2a' in entry ? ('a2a' as const) : ('mcp' as const),
+  }));
+  const known = [...found, ...(await memory.runtimePeers()), ...config.peers];
+  return new Map(known.flatMap(({ id, kind }) => (kind === 'discover' ? [] : [[id, kind]])));
 }
 
 /** Files that have to be the same on every run say of which time they are, in seconds. */

@@ -5,6 +5,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { listSealingKeys, removeSealingKey, rotateSealingKey } from './auth/sealing-keys.ts';
 import { importSigningKey, listSigningKeys, rotateSigningKey } from './auth/signing-keys.ts';
+import { textTable } from './text-table.ts';
 
 /** Where the keys are and where the lines go. */
 export interface KeysCommandPlace {
@@ -71,7 +72,7 @@ const actions: Readonly<Record<string, Action>> = {
       return;
     }
     const header = ['KIND', 'ID', 'STATE', 'CREATED', 'RETIRED'];
-    for (const line of table([header, ...rows])) out(line);
+    for (const line of textTable([header, ...rows])) out(line);
   },
 
   async rotate({ dir, out, now }, what) {
@@ -139,16 +140,4 @@ function sealingRows(dir: string): string[][] {
 
 function iso(time: number): string {
   return new Date(time).toISOString().replace(/\.\d+Z$/, 'Z');
-}
-
-function table(rows: readonly string[][]): string[] {
-  const widths = (rows[0] ?? []).map((_title, column) =>
-    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
 }

@@ -4,6 +4,7 @@
 import type { IncomingMessage } from 'node:http';
 import { openAdministration, openDefinitions } from './administration.ts';
 import { adminScope } from './policy/permissions.ts';
+import { openAudit } from './audit.ts';
 import { bearerCheck, loadAdminToken } from './auth/admin-token.ts';
 import { openSigningKeys } from './auth/signing-keys.ts';
 import { loadSealingSecret } from './auth/key-files.ts';
@@ -34,6 +35,7 @@ import { currentTrace, traceFields, traceFrom, runWithTrace } from './observe/tr
 import { OwnAddresses } from './own-addresses.ts';
 import { gatewayPeerId, type PeerRegistry } from './ports/peer.ts';
 import type { KnownListing } from './ports/peer-store.ts';
+import { SqliteAuditStore } from './store/sqlite/audit-store.ts';
 import { openDatabase } from './store/sqlite/database.ts';
 import { SqliteReplayStore } from './store/sqlite/replay-store.ts';
 import { SqliteSecretStore } from './store/sqlite/secret-store.ts';
@@ -85,6 +87,13 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   const mintId = createMintId(random);
   const keys = openSigningKeys(config.keys.dir, {
     report: (error) => events.emit({ event: 'internal.error', where: 'signing keys', error }),
+  });
+  const audit = openAudit({
+    store: new SqliteAuditStore(database, { clock }),
+    keys,
+    dir: config.keys.dir,
+    clock,
+    report: (error) => events.emit({ event: 'internal.error', where: 'audit', error }),
   });
   const mayAdminister = bearerCheck(loadAdminToken(config.keys.dir));
   const bounds = callerBounds(config);
@@ -313,6 +322,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       await definitions.close();
       await times.flush();
       await endSweeping();
+      await audit.close();
       await store.close();
       events.emit({ event: 'server.stopped', drained });
       return { drained };

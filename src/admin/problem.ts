@@ -2,6 +2,7 @@
  * Answers of the admin API. Spec: RFC 9457 (problem details)
  */
 import type { ServerResponse } from 'node:http';
+import { printable } from '../translate/printable.ts';
 
 /** A request that is not done, with what its sender can do about it. */
 export class Problem extends Error {
@@ -59,17 +60,4 @@ function send(res: ServerResponse, status: number, body: unknown, type: string):
     'x-content-type-options': 'nosniff',
   });
   res.end(`${printable(JSON.stringify(body))}\n`);
-}
-
-/** Characters that a terminal obeys or does not show are written as JSON escapes. */
-function printable(json: string): string {
-  return json.replace(
-    /[\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\ufffb\ud800-\udfff]|\p{Default_Ignorable_Code_Point}/gu,
-    (character) =>
-      Array.from({ length: character.length }, (_, at) => escapeOf(character, at)).join(''),
-  );
-}
-
-function escapeOf(text: string, at: number): string {
-  return `\\u${text.charCodeAt(at).toString(16).padStart(4, '0')}`;
 }

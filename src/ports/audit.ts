@@ -59,6 +59,8 @@ export interface AuditEntry extends AuditEvent {
 export interface AuditFilter {
   readonly task?: string;
   readonly lease?: string;
+  /** Offers of leases that lend this one on: `lease.offered` whose `facts.parent` it is. */
+  readonly parent?: string;
   /** Only entries behind this one. */
   readonly after?: number;
   readonly limit: number;

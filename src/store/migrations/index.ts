@@ -108,4 +108,27 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (lease, key)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE audit (
+    seq      INTEGER PRIMARY KEY,
+    at       INTEGER NOT NULL,
+    kind     TEXT NOT NULL,
+    task     TEXT,
+    lease    TEXT,
+    parent   TEXT,
+    body     TEXT NOT NULL,
+    previous TEXT NOT NULL,
+    hash     TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX audit_by_task ON audit (task, seq) WHERE task IS NOT NULL;
+  CREATE INDEX audit_by_lease ON audit (lease, seq) WHERE lease IS NOT NULL;
+  CREATE INDEX audit_by_parent ON audit (parent, seq) WHERE parent IS NOT NULL;
+  CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit
+    BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+  CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit
+    BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+  CREATE TRIGGER audit_no_gap BEFORE INSERT ON audit
+    WHEN NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM audit)
+    BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+  `,
 ];
