@@ -24,9 +24,11 @@ import { createPeers, openEgress } from './peer-factory.ts';
 import { createPublication, settleMs } from './publication.ts';
 import { createFaces } from './faces.ts';
 import { openIdentity } from './identity.ts';
+import { openLending } from './lending.ts';
 import { openListener } from './listener.ts';
 import { metricsCheck } from './metrics-access.ts';
 import { hostCheck, originCheck } from './mcp/origin.ts';
+import { isTerminal } from './model/a2a.ts';
 import { createMintId, pooledRandomBytes, type RandomBytes } from './model/ids.ts';
 import { createEventLog } from './observe/events.ts';
 import type { Logger } from './observe/log.ts';
@@ -39,8 +41,10 @@ import { SqliteAuditStore } from './store/sqlite/audit-store.ts';
 import { openDatabase } from './store/sqlite/database.ts';
 import { SqliteReplayStore } from './store/sqlite/replay-store.ts';
 import { SqliteSecretStore } from './store/sqlite/secret-store.ts';
+import { SqliteLeaseStore } from './store/sqlite/lease-store.ts';
 import { SqlitePeerStore } from './store/sqlite/peer-store.ts';
 import { SqliteTaskStore } from './store/sqlite/task-store.ts';
+import { callbackPeerId } from './switchboard/callback-caller.ts';
 import { startSweeping } from './sweeping.ts';
 
 /** A gateway that serves. */
@@ -121,7 +125,21 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   const secretSeal = createSecretSeal(ring);
   const secrets = new SqliteSecretStore(database, { seal: secretSeal, clock });
   const replay = new SqliteReplayStore(database);
+  const leases = new SqliteLeaseStore(database);
+  const lent = openLending({
+    config: () => current,
+    publicUrl,
+    store: leases,
+    audit: audit.log,
+    clock,
+    mintId,
+    random,
+    peers: () => peers,
+    today: (principal) => identity.today(principal),
+    report: (error) => events.emit({ event: 'internal.error', where: 'leases', error }),
+  });
   const identity = await openIdentity({
+    leases: lent.redemption,
     config,
     publicUrl,
     keys,
@@ -160,6 +178,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     outbound: { keys, publicUrl, ...identity.outbound, connections: consent.connections },
     consent: { connections: consent.connections, replay },
     definitionsOf: (id, how) => definitions.of(id, how),
+    lent: (peer) => lent.wrap(peer),
   });
   const discovered = new DiscoveredPeers({
     store: peerStore,
@@ -188,7 +207,8 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   const { directory, agents, identities } = publication;
   const tasks = new TaskEngine({
     store,
-    peers: agents,
+    peers: lent.withCallbacks(agents),
+    onEnd: (taskId) => lent.taskEnded(taskId),
     seal,
     clock,
     mintId,
@@ -205,7 +225,16 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     events,
   });
   const trace = (req: IncomingMessage) => traceFields(currentTrace() ?? requestTrace(req, random));
-  const services = { tasks, peers, identities, publicUrl, seal, clock, mintId, trace };
+  const services = {
+    tasks,
+    peers: lent.withCallbacks(peers),
+    identities,
+    publicUrl,
+    seal,
+    clock,
+    mintId,
+    trace,
+  };
   const documents = new DiscoveryEndpoint({
     ...publication,
     jwks: () => JSON.stringify(keys.current().jwks),
@@ -245,9 +274,13 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     resolve: entryFrom(resolverOver(egress), () => current.organizations),
   });
   discovered.follow(config.peers, putInForce);
+  await lent.book.recover(async (id) => {
+    const row = await store.read(id);
+    return row !== undefined && !isTerminal(row.state);
+  });
   await tasks.recover();
   const endSweeping = startSweeping({
-    stores: [secrets, replay],
+    stores: [secrets, replay, lent.book],
     clock,
     everyMs: forgetEveryMs,
     report: (error) => events.emit({ event: 'internal.error', where: 'sweeping', error }),
@@ -268,6 +301,10 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     documents: (req, res, path) => documents.handle(req, res, path),
     identify: (req, res, resource) => identity.access.identify(req, res, resource),
     mcp: (req, res, peerId, who) => mcp.handle(req, res, peerId, who),
+    callback: async (req, res, lease) => {
+      const who = await identity.callbacks(req, res, lease);
+      if (who !== undefined) await mcp.handle(req, res, callbackPeerId(lease), who);
+    },
     a2a: (req, res, { peerId, rest }, who) => a2a.handle(req, res, peerId, rest, who),
     pages: async (req, res, path) =>
       (await identity.pages(req, res, path)) || connectPages(req, res, path),
@@ -315,6 +352,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       await drain(() => listener.waiting === 0, lastAnswersMs);
       await listener.close();
       await tasks.stop();
+      lent.close();
       discovered.close();
       directory.close();
       await peers.close();

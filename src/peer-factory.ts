@@ -35,6 +35,8 @@ export interface PeerFactoryParts {
   readonly events: EventLog;
   /** What may be shown of a peer; everything when absent. */
   readonly definitionsOf?: (peerId: string, how: { perCaller: boolean }) => PeerDefinitions;
+  /** The same peer, lent to; nothing is lent when absent. */
+  readonly lent?: (peer: ManagedPeer) => ManagedPeer;
   /** Asks people for consent; nobody can be asked when absent. */
   readonly consent?: Pick<ConnectedOptions, 'connections' | 'replay'>;
   /** With what the gateway identifies itself, and its callers, to peers. */
@@ -63,7 +65,9 @@ export function createPeers(parts: PeerFactoryParts): Peers {
   const make = (peer: ResolvedPeerConfig): ManagedPeer => {
     const shown = definitionsOf?.(peer.id, { perCaller: knowsCallers(peer, parts.config()) });
     const made = measured(makePeer(peer, { ...shared, shown }), events);
-    const whole = shown === undefined ? made : approved(made, { definitions: shown });
+    const judged = shown === undefined ? made : approved(made, { definitions: shown });
+    // An offer is made when the peer is called, so that no reference waits for a person's consent.
+    const whole = parts.lent?.(judged) ?? judged;
     if (peer.credentials.type !== 'user_oauth' || parts.consent === undefined) return whole;
     const { connection } = peer.credentials;
     const use = { connection, peerId: peer.id, ...placeOf(peer) };

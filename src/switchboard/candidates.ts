@@ -74,7 +74,9 @@ export class Candidates {
       words.filter((one) => one.peer === peer).map(({ name }) => name);
     const peers = this.#options.peers().filter(({ id }) => words.some((one) => isPeer(one, id)));
     const found = [
-      ...(await Promise.all(peers.map((peer) => this.#ofPeer(peer, namesFor(words, peer.id), from)))),
+      ...(await Promise.all(
+        peers.map((peer) => this.#ofPeer(peer, namesFor(words, peer.id), from)),
+      )),
       ...(named('own').length > 0 ? await this.#own(from) : []),
       ...(named('offered').length > 0 ? await this.#offered(from) : []),
     ];
