@@ -32,10 +32,19 @@ export function toolText({ kind, peer, name }: LendableTool): string {
  * alone: no `*` in the place of a peer reaches it. What is no pattern matches nothing.
  */
 export function matchesTool(pattern: string, tool: LendableTool): boolean {
-  const parts = patternParts(pattern);
-  if (parts === undefined || !matchesWord(parts.name, tool.name)) return false;
-  if (tool.kind !== 'peer') return parts.peer === tool.kind;
-  return !isLendingWord(parts.peer) && matchesWord(parts.peer, tool.peer);
+  const slash = pattern.indexOf('/');
+  if (slash < 0) return false;
+  const peer = pattern.slice(0, slash);
+  const isMeant =
+    tool.kind === 'peer'
+      ? !isLendingWord(peer) && matchesWord(peer, tool.peer)
+      : peer === tool.kind;
+  // Whether it is a pattern at all is looked at last: most that are compared do not match.
+  return (
+    isMeant &&
+    matchesWord(pattern.slice(slash + 1), tool.name) &&
+    patternParts(pattern) !== undefined
+  );
 }
 
 /** Whether a word is the pattern, or begins with what stands before its `*`. */

@@ -3,6 +3,8 @@ import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
+import { decideLend } from '../../src/policy/lending.ts';
+import { SchemaValidator } from '../../src/translate/json-schema.ts';
 
 const fileText = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 const text = fileText('deploy/oauth.yaml');
@@ -40,6 +42,37 @@ describe('the example of a gateway between organizations', () => {
       'example',
       'partner',
     ]);
+  });
+
+  it('lends public notes to the agent of the partner, and the calendar on request', () => {
+    const { result } = read();
+    if (!result.ok) throw new Error('the example is no configuration');
+    const { lending: rules, gateway } = result.config;
+    const alice = {
+      organization: 'example',
+      issuer: 'https://login.example.org',
+      subject: 'alice',
+      client: 'desktop-assistant',
+      scopes: ['peer:*:call'],
+    };
+    const rule = (to: string, text: string, asked: 'standing' | 'request', lender = alice) => {
+      const [peer = '', name = ''] = text.split('/');
+      const tool = { kind: 'peer', peer, name } as const;
+      const ownOrganization = gateway.organization.id;
+      const decision = decideLend({ rules, ownOrganization, lender, to, tool, asked });
+      return decision.allowed ? decision.terms.rule : 'nothing';
+    };
+    expect(rule('travel', 'files/read_file', 'standing')).toBe('lending[0]');
+    expect(rule('travel', 'files/write_file', 'request')).toBe('nothing');
+    expect(rule('hr', 'files/read_file', 'standing')).toBe('nothing');
+    expect(rule('travel', 'calendar/list_events', 'standing')).toBe('nothing');
+    expect(rule('travel', 'calendar/list_events', 'request')).toBe('lending[1]');
+    const partner = { ...alice, organization: 'partner' };
+    expect(rule('travel', 'files/read_file', 'request', partner)).toBe('nothing');
+    const schema = rules[0]?.arguments['files/read_file'] ?? {};
+    const check = (path: string) => new SchemaValidator().check(schema, { path });
+    expect(check('/public/trip.md')).toEqual({ ok: true });
+    expect(check('/public/../secret.md').ok).toBe(false);
   });
 
   it('has its secrets in files and in the environment', () => {
@@ -87,6 +120,15 @@ describe('the configurations in the documents', () => {
     const found = yamlIn('README.md');
     expect(found).toHaveLength(2);
     for (const yaml of found) expect(readDocumented(yaml)).toMatchObject({ ok: true });
+  });
+
+  it('are ones, with rules of lending', () => {
+    const peers = 'peers: [{ id: travel, a2a: { card: "https://travel.partner.example/card" } }]';
+    const result = readDocumented(`${peers}\n${yamlIn('docs/operations.md').join('')}`);
+    expect(result.ok ? result.config.lending.map(({ tools }) => tools) : result.mistakes).toEqual([
+      ['files/read_file'],
+      ['own/*'],
+    ]);
   });
 
   it('are ones, for each kind of credentials', () => {
