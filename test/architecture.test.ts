@@ -42,6 +42,9 @@ const tiers: Record<string, number> = {
 const adapters = new Set(['store', 'peers']);
 const leaves = new Set(['config', 'observe']);
 
+/** For other programs: they stand on the vocabulary alone, and the gateway does not use them. */
+const libraries = new Set(['borrower']);
+
 function withoutComments(text: string): string {
   return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
 }
@@ -86,6 +89,8 @@ function folderOf(path: string): string {
 }
 
 function mayImport(from: string, to: string): boolean {
+  if (libraries.has(to)) return from === to;
+  if (libraries.has(from)) return from === to || to === 'model' || to === 'translate';
   if (from === to || to === 'observe') return from !== 'model' || from === to;
   if (from === '') return true;
   if (leaves.has(from) || leaves.has(to) || adapters.has(to)) return false;
@@ -167,7 +172,7 @@ describe('the architecture', () => {
   });
 
   it('has only known folders', () => {
-    const known = new Set(['', ...Object.keys(tiers), ...adapters, ...leaves]);
+    const known = new Set(['', ...Object.keys(tiers), ...adapters, ...leaves, ...libraries]);
     expect(
       [...new Set(sources.map((source) => source.folder))].filter((f) => !known.has(f)),
     ).toEqual([]);
@@ -211,8 +216,8 @@ describe('the architecture', () => {
     ).toEqual([]);
   });
 
-  it('keeps SDK runtimes in the faces and connectors, and their types behind model/', () => {
-    const edges = new Set(['a2a', 'mcp', 'peers']);
+  it('keeps SDK runtimes in the faces, connectors and libraries, and their types behind model/', () => {
+    const edges = new Set(['a2a', 'mcp', 'peers', ...libraries]);
     expect(
       violations((source, { target, typeOnly }) => {
         if (!isSdk(target) || edges.has(source.folder)) return undefined;
@@ -246,9 +251,18 @@ describe('the architecture', () => {
         isPackage(target, 'undici') && !typeOnly && !guarded(path) ? 'unguarded client' : undefined,
       ),
     ).toEqual([]);
+    // A library runs in its user's process, which has a way out of its own and passes it in.
+    const usersOwn = (path: string) => libraries.has(folderOf(path));
     const globalFetch = /(?<![.\w])fetch\(|\bglobalThis\.fetch\b|\bhttps?\.(?:request|get)\(/;
-    const callers = sources.filter(({ path, text }) => !guarded(path) && globalFetch.test(text));
+    const callers = sources.filter(
+      ({ path, text }) => !guarded(path) && !usersOwn(path) && globalFetch.test(text),
+    );
     expect(callers.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('keeps the gateway out of the libraries for others', () => {
+    const folders = new Set([...reachableFrom('src/borrower/borrower.ts')].map(folderOf));
+    expect([...folders].toSorted()).toEqual(['borrower', 'model', 'translate']);
   });
 
   it('starts no child process from anything that serve can reach', () => {
