@@ -6,6 +6,8 @@ const may = {
   model: [],
   observe: [],
   config: ['model', 'translate', 'policy'],
+  // A library of its own: whoever installs it loads nothing of the gateway.
+  borrower: ['model', 'translate'],
   translate: ['model', 'ports'],
   ports: ['model'],
   policy: ['model', 'translate', 'ports'],
@@ -31,11 +33,14 @@ const may = {
 may.mcp = may.a2a;
 may.admin = may.a2a;
 
+/** Libraries for other programs, and what takes part in nothing: they do not log. */
+const silent = new Set(['model', 'observe', 'borrower']);
+
 const unitTest = '\\.test\\.ts$';
 const sdk = '(^|node_modules/)@(modelcontextprotocol|a2a-js)/';
 
 const folderRules = Object.entries(may).map(([folder, allowed]) => {
-  const open = folder === 'model' || folder === 'observe' ? [] : ['observe'];
+  const open = silent.has(folder) ? [] : ['observe'];
   return {
     name: `${folder}-imports`,
     comment: `src/${folder} imports only from: ${[folder, ...allowed, ...open].join(', ')}`,
@@ -71,9 +76,9 @@ module.exports = {
     {
       name: 'sdk-runtime-at-the-edges',
       comment:
-        'SDK runtimes stay in the faces and the connectors; model/ is the door to their types (that it takes types only is seen by the architecture test)',
+        'SDK runtimes stay in the faces, the connectors and the libraries for others; model/ is the door to their types (that it takes types only is seen by the architecture test)',
       severity: 'error',
-      from: { path: '^src/', pathNot: [unitTest, '^src/(a2a|mcp|peers|model)/'] },
+      from: { path: '^src/', pathNot: [unitTest, '^src/(a2a|mcp|peers|borrower|model)/'] },
       to: { path: sdk },
     },
     {
@@ -112,6 +117,13 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/', pathNot: unitTest },
       to: { path: '^(test|examples|bench|deploy)/' },
+    },
+    {
+      name: 'libraries-are-for-others',
+      comment: 'the gateway itself does not use what it publishes for other programs',
+      severity: 'error',
+      from: { path: '^src/', pathNot: [unitTest, '^src/borrower/'] },
+      to: { path: '^src/borrower/' },
     },
     {
       name: 'store-and-peers-are-wired-in-main',

@@ -44,6 +44,9 @@ const leaves = new Set(['config', 'observe']);
 /** A configuration is checked in the words of what it sets; nobody but the root sees it. */
 const wordsOfConfig = new Set(['model', 'translate', 'policy']);
 
+/** For other programs: they stand on the vocabulary alone, and the gateway does not use them. */
+const libraries = new Set(['borrower']);
+
 function withoutComments(text: string): string {
   return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
 }
@@ -88,6 +91,8 @@ function folderOf(path: string): string {
 }
 
 function mayImport(from: string, to: string): boolean {
+  if (libraries.has(to)) return from === to;
+  if (libraries.has(from)) return from === to || to === 'model' || to === 'translate';
   if (from === to || to === 'observe') return from !== 'model' || from === to;
   if (from === '') return true;
   if (from === 'config') return wordsOfConfig.has(to);
@@ -170,7 +175,7 @@ describe('the architecture', () => {
   });
 
   it('has only known folders', () => {
-    const known = new Set(['', ...Object.keys(tiers), ...adapters, ...leaves]);
+    const known = new Set(['', ...Object.keys(tiers), ...adapters, ...leaves, ...libraries]);
     expect(
       [...new Set(sources.map((source) => source.folder))].filter((f) => !known.has(f)),
     ).toEqual([]);
@@ -214,8 +219,8 @@ describe('the architecture', () => {
     ).toEqual([]);
   });
 
-  it('keeps SDK runtimes in the faces and connectors, and their types behind model/', () => {
-    const edges = new Set(['a2a', 'mcp', 'peers']);
+  it('keeps SDK runtimes in the faces, connectors and libraries, and their types behind model/', () => {
+    const edges = new Set(['a2a', 'mcp', 'peers', ...libraries]);
     expect(
       violations((source, { target, typeOnly }) => {
         if (!isSdk(target) || edges.has(source.folder)) return undefined;
@@ -249,9 +254,18 @@ describe('the architecture', () => {
         isPackage(target, 'undici') && !typeOnly && !guarded(path) ? 'unguarded client' : undefined,
       ),
     ).toEqual([]);
+    // A library runs in its user's process, which has a way out of its own and passes it in.
+    const usersOwn = (path: string) => libraries.has(folderOf(path));
     const globalFetch = /(?<![.\w])fetch\(|\bglobalThis\.fetch\b|\bhttps?\.(?:request|get)\(/;
-    const callers = sources.filter(({ path, text }) => !guarded(path) && globalFetch.test(text));
+    const callers = sources.filter(
+      ({ path, text }) => !guarded(path) && !usersOwn(path) && globalFetch.test(text),
+    );
     expect(callers.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('keeps the gateway out of the libraries for others', () => {
+    const folders = new Set([...reachableFrom('src/borrower/borrower.ts')].map(folderOf));
+    expect([...folders].toSorted()).toEqual(['borrower', 'model', 'translate']);
   });
 
   it('starts no child process from anything that serve can reach', () => {

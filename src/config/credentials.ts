@@ -5,7 +5,7 @@ import { flag } from './units.ts';
 import { httpUrl, word } from './words.ts';
 
 /** How the gateway identifies itself to an authorization server. */
-interface ClientConfig {
+export interface ClientConfig {
   /** The authorization server, by its issuer: exactly as its metadata spells it. */
   readonly issuer: string;
   /** The gateway's own client metadata document when absent. */
