@@ -1,0 +1,78 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { startGateway, type TestGateway } from '../support/gateway.ts';
+import { startHoldingAgent, type HoldingAgent } from '../support/holding-agent.ts';
+import { connectModernClient, userWho } from '../support/mcp-clients.ts';
+import { startModernServer, type ModernServer } from '../support/modern-server.ts';
+
+let agent: HoldingAgent;
+let files: ModernServer;
+let gateway: TestGateway;
+
+const rule = { to: 'agent', tools: ['files/*'], maxCalls: 5 };
+
+async function start(lending: Record<string, unknown>[] = [rule]): Promise<void> {
+  agent = await startHoldingAgent();
+  files = await startModernServer();
+  gateway = await startGateway({
+    peers: [
+      { id: 'agent', a2a: agent.cardUrl },
+      { id: 'files', mcp: files.url },
+    ],
+    organizations: [{ id: 'partner', clientIds: [agent.clientId] }],
+    lending,
+  });
+}
+
+afterEach(async () => {
+  await gateway.close();
+  await agent.close();
+  await files.close();
+});
+
+describe('an agent that is lent tools', () => {
+  beforeEach(() => start());
+
+  it('is offered them with its task, calls them, and loses them when the task ends', async () => {
+    const client = await connectModernClient(gateway.mcp('agent'));
+    const called = client.callTool({ name: 'hold', arguments: { message: 'Read something' } });
+    const task = await agent.next();
+    expect(task.offer).toEqual({
+      iss: `${gateway.url}/sts`,
+      resource: expect.stringMatching(new RegExp(`^${gateway.url}/callback/[\\w-]{22}/mcp$`)),
+      lease_ref: expect.stringMatching(/^[\w-]{43}$/),
+      exp: expect.any(Number),
+      tools: expect.arrayContaining(['files__add', 'files__echo']),
+      max_calls: 5,
+      depth: 0,
+      via: [],
+    });
+    await using lease = await agent.open(task.offer);
+    const { tools } = await lease.client.listTools();
+    expect(tools.map(({ name }) => name)).toContain('files__echo');
+    const result = await lease.client.callTool({
+      name: 'files__echo',
+      arguments: { text: 'lent' },
+    });
+    expect(result.content).toEqual([{ type: 'text', text: 'lent' }]);
+    task.complete('Done');
+    expect((await called).content).toEqual([expect.objectContaining({ text: 'Done' })]);
+    await expect(
+      lease.client.callTool({ name: 'files__echo', arguments: { text: 'again' } }),
+    ).rejects.toThrow(/lease/i);
+    await client.close();
+  });
+
+  it('asks the person who lent them, as part of their task', async () => {
+    const user = userWho({ action: 'accept', content: { name: 'x' } });
+    const client = await connectModernClient(gateway.mcp('agent'), { user });
+    const called = client.callTool({ name: 'hold', arguments: { message: 'Ask' } });
+    const task = await agent.next();
+    await using lease = await agent.open(task.offer);
+    const result = await lease.client.callTool({ name: 'files__ask_form', arguments: {} });
+    expect(user.asked).toHaveLength(1);
+    expect(result.isError).not.toBe(true);
+    task.complete('Done');
+    await called;
+    await client.close();
+  });
+});
