@@ -135,7 +135,8 @@ const checkClient =
 const advice: Readonly<Record<string, string>> = {
   invalid_client: checkClient,
   unauthorized_client: checkClient,
-  invalid_dpop_proof: 'Compare the clock of this machine with others.',
+  invalid_dpop_proof:
+    'Compare the clock of this machine with others, and bring a DPoP key for ES256.',
   use_dpop_nonce: 'Its nonces do not arrive here: look at what is in between.',
   invalid_authorization_details: 'Ask for no more than what was lent.',
   invalid_target: 'The offer is not one of this issuer.',

@@ -38,7 +38,7 @@ export async function openLease(offer: LeaseOffer, options: OpenLeaseOptions): P
   });
   const transport = new StreamableHTTPClientTransport(access.resource, { fetch: access.fetch });
   try {
-    // The callback endpoint hears nothing before its issuer has vouched for it.
+    // What the issuer refuses is told as it is, without the client's negotiation around it.
     await access.tokens.current(access.end.closed);
     await client.connect(transport, { signal: access.end.closed });
   } catch (error) {

@@ -138,6 +138,7 @@ describe('the answer of the token endpoint', () => {
     ['no issued type', { issued_token_type: undefined }],
     ['no life', { expires_in: undefined }],
     ['a life of nothing', { expires_in: 0 }],
+    ['more beside it than any answer has', { padding: 'x'.repeat(300_000) }],
     ['a token that is no word', { access_token: 'two words' }],
     ['a token that ends a header', { access_token: 'a\r\nx-evil: 1' }],
   ];
