@@ -20,6 +20,8 @@ import { LentTools } from './switchboard/lent-tools.ts';
 import { LeaseOffers } from './switchboard/offers.ts';
 import { QuestionDesk } from './switchboard/question-desk.ts';
 import { createRedemption, leafOf } from './switchboard/redemption.ts';
+import { matchesWord } from './policy/tool-pattern.ts';
+import { patternParts } from './translate/tool-pattern-shape.ts';
 import { createTimeBudget } from './time-budget.ts';
 import { SchemaValidator } from './translate/json-schema.ts';
 
@@ -123,6 +125,15 @@ export function openLending(
       };
     },
   });
+  const ownClient = (peerId: string): string | undefined => {
+    const lendsOn = parts
+      .config()
+      .lending.some(
+        ({ to, tools }) =>
+          matchesWord(to, peerId) && tools.some((text) => patternParts(text)?.peer === 'offered'),
+      );
+    return lendsOn ? `${parts.publicUrl}/oauth-client.json` : undefined;
+  };
   const endpoints = new LRUCache<string, LentTools>({ max: readyEndpoints });
   const endpointOf = (lease: string): LentTools => {
     const known = endpoints.get(lease);
@@ -142,7 +153,7 @@ export function openLending(
         return leaf.id === lease || (leaf.parent === lease && leaf.depth === 0);
       },
     },
-    wrap: (peer) => lending(peer, { offers, works }),
+    wrap: (peer) => lending(peer, { offers, works, ownClient }),
     withCallbacks: (registry) => ({
       get: (id) => {
         const lease = leaseOfPeerId(id);

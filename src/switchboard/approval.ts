@@ -5,7 +5,6 @@
  * Spec: MCP 2026-07-28 client/elicitation (form mode)
  */
 import { LRUCache } from 'lru-cache';
-import { GatewayError } from '../model/errors.ts';
 import { isObject, type JsonObject } from '../model/json.ts';
 import type { InputRequest } from '../model/mcp.ts';
 import { ownerKey } from '../model/principal.ts';
@@ -13,6 +12,7 @@ import type { AuditLog } from '../ports/audit.ts';
 import type { Lease, LentTool } from '../ports/leases.ts';
 import { argumentsDigest } from './lease-book.ts';
 import type { QuestionDesk } from './question-desk.ts';
+import { RefusedCallError } from './refused-call.ts';
 
 const decisions = ['allow once', 'allow for this task', 'refuse'] as const;
 
@@ -61,7 +61,7 @@ export class Approvals {
     }
     if (decision === 'allow for this task') this.#allowed.set(place, true);
     if (decision === 'allow for this task' || decision === 'allow once') return;
-    throw new GatewayError(
+    throw new RefusedCallError(
       'forbidden',
       'The person who lent this tool did not allow the call. Go on without it, or ask for something else.',
     );

@@ -12,6 +12,7 @@ import type { SchemaValidator } from '../translate/json-schema.ts';
 import type { Approvals } from './approval.ts';
 import { argumentsDigest, leaseOver, type LeaseBook, type LeaseChain } from './lease-book.ts';
 import { leafOf } from './redemption.ts';
+import { RefusedCallError } from './refused-call.ts';
 
 /** What today's rules say of a tool that was lent. */
 export type StillLent =
@@ -55,9 +56,6 @@ export interface AllowedCall {
   /** What the audit log says of it. */
   readonly about: Omit<AuditEvent, 'kind' | 'facts'>;
 }
-
-/** A call that is refused, with words for the model that made it. */
-export class RefusedCallError extends GatewayError {}
 
 /** See the file comment. */
 export class CallChecks {

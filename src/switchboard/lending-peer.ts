@@ -17,6 +17,7 @@ import type {
 import { responsesFromMessage } from '../translate/questions.ts';
 import { LentWork } from './lent-work.ts';
 import type { QuestionDesk } from './question-desk.ts';
+import { ShownExtension } from './shown-extension.ts';
 
 /** Makes offers. */
 export interface Offers {
@@ -32,6 +33,8 @@ export interface Offers {
 export interface LendingOptions {
   readonly offers: Offers;
   readonly works: LentWorks;
+  /** The gateway's own client id, where it may lend on to a peer what callers offer. */
+  readonly ownClient: (peerId: string) => string | undefined;
 }
 
 type Managed = Peer & { close(): Promise<void> };
@@ -80,14 +83,27 @@ export class LentWorks {
 }
 
 /** The same peer, lent to. */
-export function lending<P extends Managed>(peer: P, options: LendingOptions): P {
+export function lending(peer: Managed, options: LendingOptions): Managed {
+  const shown = new ShownExtension(() => options.ownClient(peer.id));
   const lender = new LendingPeer(peer, options);
   const work: Pick<Managed, 'start' | 'followUp' | 'resume'> = {
     start: (turn, context) => lender.start(turn, context),
     followUp: (position, turn, context) => lender.followUp(position, turn, context),
     resume: (position, context, sending) => lender.resume(position, context, sending),
   };
-  return { ...peer, ...work };
+  if (peer.protocol === 'mcp') {
+    return {
+      ...peer,
+      ...work,
+      catalogue: async (context) => shown.catalogue(await peer.catalogue(context)),
+    };
+  }
+  return {
+    ...peer,
+    ...work,
+    card: async (context) => shown.card(await peer.card(context)),
+    extendedCard: async (context) => shown.card(await peer.extendedCard(context)),
+  };
 }
 
 class LendingPeer {

@@ -21,12 +21,13 @@ import type {
   ToolPeer,
 } from '../ports/peer.ts';
 import { callbackPeerId, leaseOfCaller } from './callback-caller.ts';
-import { RefusedCallError, type AllowedCall, type CallChecks } from './call-checks.ts';
+import type { AllowedCall, CallChecks } from './call-checks.ts';
 import { traceIdOf, type LeaseBook, type LeaseChain } from './lease-book.ts';
 import { RoutedCall } from './lent-call.ts';
 import { catalogueOf } from './lent-catalogue.ts';
 import type { QuestionDesk } from './question-desk.ts';
 import { leafOf } from './redemption.ts';
+import { RefusedCallError } from './refused-call.ts';
 
 /** What lent tools need; the same for all leases. */
 export interface LentToolsOptions {

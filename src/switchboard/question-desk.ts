@@ -2,7 +2,7 @@
  * Where callbacks ask the lender's caller: whoever runs a task that something is lent for is at the
  * desk, shows the questions as part of that task, and brings the answers.
  */
-import { GatewayError } from '../model/errors.ts';
+import { RefusedCallError } from './refused-call.ts';
 import type { MintId } from '../model/ids.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { PeerQuestion } from '../ports/peer.ts';
@@ -69,7 +69,7 @@ export class QuestionDesk {
     const place = task === undefined ? undefined : this.#places.get(task);
     if (place === undefined) throw nobodyThere();
     if (place.waiting.size >= mostQuestions) {
-      throw new GatewayError(
+      throw new RefusedCallError(
         'too-many',
         'Too many questions of this task are open. Wait for them.',
       );
@@ -117,8 +117,8 @@ export class QuestionDesk {
   }
 }
 
-function nobodyThere(): GatewayError {
-  return new GatewayError(
+function nobodyThere(): RefusedCallError {
+  return new RefusedCallError(
     'unsupported',
     'This needs an answer of the person who lent the tool, and nobody can be asked now.',
   );

@@ -63,16 +63,47 @@ describe('an agent that is lent tools', () => {
   });
 
   it('asks the person who lent them, as part of their task', async () => {
-    const user = userWho({ action: 'accept', content: { name: 'x' } });
+    const user = userWho({ action: 'accept', content: { city: 'Oslo', nights: 2 } });
     const client = await connectModernClient(gateway.mcp('agent'), { user });
     const called = client.callTool({ name: 'hold', arguments: { message: 'Ask' } });
     const task = await agent.next();
     await using lease = await agent.open(task.offer);
     const result = await lease.client.callTool({ name: 'files__ask_form', arguments: {} });
-    expect(user.asked).toHaveLength(1);
-    expect(result.isError).not.toBe(true);
+    expect(user.asked).toEqual([expect.objectContaining({ message: 'Where to?' })]);
+    expect(result.structuredContent).toEqual({ trip: { city: 'Oslo', nights: 2 } });
     task.complete('Done');
     await called;
+    await client.close();
+  });
+});
+
+describe('a tool that is lent with approval', () => {
+  beforeEach(() => start([{ ...rule, approval: 'always' }]));
+
+  it('is called when the person allows it, and not when they do not', async () => {
+    const user = userWho(
+      { action: 'accept', content: { decision: 'allow once' } },
+      { action: 'accept', content: { decision: 'refuse' } },
+      { action: 'accept', content: { decision: 'allow for this task' } },
+    );
+    const client = await connectModernClient(gateway.mcp('agent'), { user });
+    const called = client.callTool({ name: 'hold', arguments: { message: 'Act' } });
+    const task = await agent.next();
+    await using lease = await agent.open(task.offer);
+    const echo = (text: string) =>
+      lease.client.callTool({ name: 'files__echo', arguments: { text } });
+    expect((await echo('one')).content).toEqual([{ type: 'text', text: 'one' }]);
+    expect(await echo('two')).toMatchObject({ isError: true });
+    expect((await echo('three')).content).toEqual([{ type: 'text', text: 'three' }]);
+    expect((await echo('four')).content).toEqual([{ type: 'text', text: 'four' }]);
+    expect(user.asked.map(({ message }) => message)).toEqual([
+      '"agent" wants to call files/echo with {"text":"one"}. Allow it?',
+      '"agent" wants to call files/echo with {"text":"two"}. Allow it?',
+      '"agent" wants to call files/echo with {"text":"three"}. Allow it?',
+    ]);
+    expect(files.ledger.entries.filter(({ tool }) => tool === 'echo')).toHaveLength(3);
+    task.complete('Done');
+    expect((await called).content).toEqual([expect.objectContaining({ text: 'Done' })]);
     await client.close();
   });
 });
