@@ -130,7 +130,11 @@ module.exports = {
       severity: 'error',
       from: {
         path: '^src/',
-        pathNot: [unitTest, '^src/(main|cli|peer-factory)\\.ts$', '^src/(store|peers)/'],
+        pathNot: [
+          unitTest,
+          '^src/(main|cli|peer-factory|borrowed-peers|lending)\\.ts$',
+          '^src/(store|peers)/',
+        ],
       },
       to: { path: '^src/(store|peers)/' },
     },

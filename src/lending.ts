@@ -1,5 +1,6 @@
 /** Lending, put together: leases, offers, redemption, and what stands behind a callback. */
 import { LRUCache } from 'lru-cache';
+import type { BorrowedPeers } from './borrowed-peers.ts';
 import { originsOf, type ResolvedPeerConfig } from './config/peer.ts';
 import type { Config } from './config/schema.ts';
 import type { Clock, MintId, RandomBytes } from './model/ids.ts';
@@ -12,7 +13,7 @@ import type { ManagedPeer } from './peers/registry.ts';
 import { Approvals } from './switchboard/approval.ts';
 import { CallChecks, type StillLent } from './switchboard/call-checks.ts';
 import { leaseOfPeerId } from './switchboard/callback-caller.ts';
-import { Candidates, type BorrowedPeer, type OwnPeer } from './switchboard/candidates.ts';
+import { Candidates, type OwnPeer } from './switchboard/candidates.ts';
 import { declaredClient } from './switchboard/declared-client.ts';
 import { LeaseBook } from './switchboard/lease-book.ts';
 import { lending, LentWorks } from './switchboard/lending-peer.ts';
@@ -39,6 +40,8 @@ export interface LendingParts {
   readonly peers: () => PeerRegistry & { configOf(id: string): ResolvedPeerConfig | undefined };
   /** Who a caller is today; undefined where nobody vouches for it any more. */
   readonly today: (principal: Principal) => Principal | undefined;
+  /** What others lend to us. */
+  readonly borrowed: Pick<BorrowedPeers, 'get' | 'describe' | 'borrow' | 'hasTask' | 'taskEnded'>;
   /** What callers serve over the reverse channel. */
   readonly channels?: {
     peerOf(id: string, owner: Principal): Peer | undefined;
@@ -69,22 +72,21 @@ const readyEndpoints = 10_000;
 export function openLending(
   parts: LendingParts & { readonly report: (error: unknown) => void },
 ): Lending {
-  const { store, audit, mintId, channels, clock } = parts;
+  const { store, audit, mintId, channels, clock, borrowed } = parts;
   const book = new LeaseBook(parts);
   const desk = new QuestionDesk({ mintId });
   const works = new LentWorks({ desk, mintId });
   const schemas = new SchemaValidator({ within: createTimeBudget() });
   const peerAt = (id: string, lender: Principal): Peer | undefined =>
-    channels?.peerOf(id, lender) ?? parts.peers().get(id);
+    channels?.peerOf(id, lender) ?? borrowed.get(id) ?? parts.peers().get(id);
   const isOwn = (id: string): boolean => channels?.has(id) === true;
-  const borrowed = (_id: string): BorrowedPeer | undefined => undefined;
   const candidates = new Candidates({
     peers: () => parts.peers().list(),
     peerAt,
     ownPeers: (lender) => channels?.ofOwner(lender) ?? [],
     isOwn,
-    borrowed,
-    borrow: async () => undefined,
+    borrowed: (id) => borrowed.describe(id),
+    borrow: (offer, to) => borrowed.borrow(offer, to),
   });
   const rules = () => ({
     rules: parts.config().lending,
@@ -163,7 +165,8 @@ export function openLending(
     }),
     taskEnded(taskId) {
       works.end(taskId);
-      if (book.hasLease(taskId)) book.taskEnded(taskId).catch(parts.report);
+      if (!book.hasLease(taskId) && !borrowed.hasTask(taskId)) return;
+      Promise.all([book.taskEnded(taskId), borrowed.taskEnded(taskId)]).catch(parts.report);
     },
     close: () => works.close(),
   };

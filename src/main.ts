@@ -12,6 +12,7 @@ import { createSeal } from './auth/seal.ts';
 import { openSealingKeys } from './auth/sealing-keys.ts';
 import { createSecretSeal } from './auth/secret-seal.ts';
 import { callerBounds } from './caller-limits.ts';
+import { BorrowedPeers } from './borrowed-peers.ts';
 import type { Config } from './config/schema.ts';
 import { openConsent } from './consent.ts';
 import { createCors } from './cors.ts';
@@ -126,6 +127,16 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   const secrets = new SqliteSecretStore(database, { seal: secretSeal, clock });
   const replay = new SqliteReplayStore(database);
   const leases = new SqliteLeaseStore(database);
+  const borrowed = new BorrowedPeers({
+    config: () => current,
+    publicUrl,
+    keys,
+    egress,
+    secrets,
+    clock,
+    mintId,
+  });
+  await borrowed.load();
   const lent = openLending({
     config: () => current,
     publicUrl,
@@ -136,6 +147,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     random,
     peers: () => peers,
     today: (principal) => identity.today(principal),
+    borrowed,
     report: (error) => events.emit({ event: 'internal.error', where: 'leases', error }),
   });
   const identity = await openIdentity({
@@ -274,10 +286,12 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     resolve: entryFrom(resolverOver(egress), () => current.organizations),
   });
   discovered.follow(config.peers, putInForce);
-  await lent.book.recover(async (id) => {
+  const isAlive = async (id: string): Promise<boolean> => {
     const row = await store.read(id);
     return row !== undefined && !isTerminal(row.state);
-  });
+  };
+  await lent.book.recover(isAlive);
+  await borrowed.recover(isAlive);
   await tasks.recover();
   const endSweeping = startSweeping({
     stores: [secrets, replay, lent.book],
@@ -353,6 +367,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       await listener.close();
       await tasks.stop();
       lent.close();
+      await borrowed.close();
       discovered.close();
       directory.close();
       await peers.close();

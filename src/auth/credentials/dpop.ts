@@ -19,9 +19,9 @@ export interface DpopKey {
 
 const maxOrigins = 100;
 
-/** Makes a key when it is first needed. */
-export function createDpopKey(clock: Clock): DpopKey {
-  let made: Promise<CryptoKeyPair> | undefined;
+/** Makes a key when it is first needed, where none is given. */
+export function createDpopKey(clock: Clock, given?: CryptoKeyPair): DpopKey {
+  let made = given && Promise.resolve(given);
   const keys = (): Promise<CryptoKeyPair> => (made ??= randomDPoPKeyPair('ES256'));
   /** By origin. Spec: RFC 9449 §8 */
   const nonces = new LRUCache<string, string>({ max: maxOrigins });

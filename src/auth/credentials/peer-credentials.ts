@@ -134,7 +134,8 @@ function grantOf(
 
 type TokenClientBinding = Parameters<typeof createTokenClient>[0]['boundTo'];
 
-function clientAt(
+/** The gateway as a client of one issuer; by its own metadata document unless told otherwise. */
+export function clientAt(
   issuer: string,
   as: Pick<ClientProof, 'clientSecret' | 'key'> & { readonly clientId?: string | undefined },
   parts: PeerCredentialsParts,
