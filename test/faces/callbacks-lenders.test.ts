@@ -1,0 +1,102 @@
+/** Whoever lends, by whatever protocol, is asked in its own words and hears of the calls. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { connectA2a } from '../support/a2a-client.ts';
+import { textOf, userRequest } from '../support/a2a-parts.ts';
+import { startGateway, type TestGateway } from '../support/gateway.ts';
+import { startHoldingAgent, type HeldTask, type HoldingAgent } from '../support/holding-agent.ts';
+import { connectLegacyClient, userWho } from '../support/mcp-clients.ts';
+import { startModernServer, type ModernServer } from '../support/modern-server.ts';
+import { WireClient } from '../support/wire-client.ts';
+
+let agent: HoldingAgent;
+let files: ModernServer;
+let gateway: TestGateway;
+
+beforeEach(async () => {
+  agent = await startHoldingAgent();
+  files = await startModernServer();
+  gateway = await startGateway({
+    peers: [
+      { id: 'agent', a2a: agent.cardUrl },
+      { id: 'files', mcp: files.url },
+    ],
+    organizations: [{ id: 'partner', clientIds: [agent.clientId] }],
+    lending: [{ to: 'agent', tools: ['files/*'], approval: 'always' }],
+  });
+});
+
+afterEach(async () => {
+  await gateway.close();
+  await agent.close();
+  await files.close();
+});
+
+const allow = { action: 'accept' as const, content: { decision: 'allow once' } };
+const question = '"agent" wants to call files/echo with {"text":"lent"}. Allow it?';
+
+/** Opens the task's lease, calls a tool, and ends the task. */
+async function callAndComplete(task: HeldTask): Promise<unknown> {
+  const lease = await agent.open(task.offer);
+  const result = await lease.client.callTool({
+    name: 'files__echo',
+    arguments: { text: 'lent' },
+  });
+  task.complete('Done');
+  await lease.close();
+  return result.content;
+}
+
+const lent = [{ type: 'text', text: 'lent' }];
+
+describe('the lender', () => {
+  it('of 2025-11-25 is asked on its session', async () => {
+    const user = userWho(allow);
+    const client = await connectLegacyClient(gateway.mcp('agent'), { user });
+    const called = client.callTool({ name: 'hold', arguments: { message: 'Act' } });
+    expect(await callAndComplete(await agent.next())).toEqual(lent);
+    expect(user.asked).toEqual([expect.objectContaining({ message: question })]);
+    expect((await called).content).toEqual([expect.objectContaining({ text: 'Done' })]);
+    await client.close();
+  });
+
+  it('with the Tasks extension finds the question in its task, and hears of the call', async () => {
+    const wire = new WireClient(gateway.mcp('agent'));
+    const created = await wire.call('hold', { message: 'Act' });
+    const taskId = String(created['taskId']);
+    const content = callAndComplete(await agent.next());
+    const waiting = await wire.pollTask(taskId, (task) => task['status'] === 'input_required');
+    const [[key = '', request] = []] = Object.entries(waiting['inputRequests'] ?? {});
+    expect(request).toMatchObject({ method: 'elicitation/create', params: { message: question } });
+    const inputResponses = { [key]: allow };
+    await wire.request('tasks/update', { taskId, inputResponses });
+    expect(await content).toEqual(lent);
+    const ended = await wire.pollTask(taskId, (task) => task['status'] === 'completed');
+    expect(ended['result']).toMatchObject({ content: [{ text: 'Done' }] });
+  });
+
+  it('over A2A finds the question in its task, answers in words, and hears of the call', async () => {
+    const client = await connectA2a(`${gateway.a2a('agent')}/.well-known/agent-card.json`, {
+      version: '1.0',
+      binding: 'JSONRPC',
+    });
+    const updates: string[] = [];
+    let taskId = '';
+    const follow = async (request: ReturnType<typeof userRequest>): Promise<void> => {
+      for await (const { payload } of client.sendMessageStream(request)) {
+        if (payload?.$case === 'task') taskId = payload.value.id;
+        if (payload?.$case === 'statusUpdate') {
+          updates.push(textOf(payload.value.status?.message?.parts));
+        }
+      }
+    };
+    const streamed = follow(userRequest('Act'));
+    const content = callAndComplete(await agent.next());
+    // Spec: A2A 1.0 §3.1.2 (the stream of a message ends where the task waits for its caller)
+    await streamed;
+    expect(updates.at(-1)).toContain(question);
+    await follow(userRequest('allow once', { taskId }));
+    expect(await content).toEqual(lent);
+    expect(updates).toContain('"agent" calls files/echo.');
+    expect(updates).toContain('Done');
+  });
+});
