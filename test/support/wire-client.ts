@@ -53,10 +53,12 @@ const PROTOCOL = '2026-07-28';
  */
 export class WireClient {
   readonly #url: string;
+  readonly #fetch: typeof fetch;
   #nextId = 1;
 
-  constructor(url: string) {
+  constructor(url: string, fetchImpl: typeof fetch = fetch) {
     this.#url = url;
+    this.#fetch = fetchImpl;
   }
 
   /** Sends one request and reads the response to its end. */
@@ -137,7 +139,7 @@ export class WireClient {
       ...options.meta,
     };
     const body = JSON.stringify({ jsonrpc: '2.0', id, method, params: { ...params, _meta } });
-    return fetch(this.#url, { method: 'POST', headers, body, signal: options.signal });
+    return this.#fetch(this.#url, { method: 'POST', headers, body, signal: options.signal });
   }
 }
 
