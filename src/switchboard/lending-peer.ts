@@ -21,10 +21,19 @@ import { ShownExtension } from './shown-extension.ts';
 
 /** Makes offers. */
 export interface Offers {
+  /** Whether anything could go with work at a peer: nearly all of it is passed on as it is. */
+  concern(peer: Peer, context: PeerContext): boolean;
   /** What goes with work that begins; undefined where nothing is lent. Throws GatewayError. */
   forStart(peer: Peer, context: PeerContext): Promise<LeaseOffer | undefined>;
-  /** What goes with a further message; undefined where the last offer still stands. */
-  forFollowUp(peer: Peer, context: PeerContext): Promise<LeaseOffer | undefined>;
+  /**
+   * What goes with a further message; undefined where the last offer still stands. `known`: it is
+   * kept here, for servers that remember nothing between two requests.
+   */
+  forFollowUp(
+    peer: Peer,
+    context: PeerContext,
+    known: LeaseOffer | undefined,
+  ): Promise<LeaseOffer | undefined>;
   /** Whether something is lent for a task. */
   hasLease(task: string): boolean;
 }
@@ -87,15 +96,24 @@ export function lending(peer: Managed, options: LendingOptions): Managed {
   const shown = new ShownExtension(() => options.ownClient(peer.id));
   const lender = new LendingPeer(peer, options);
   const work: Pick<Managed, 'start' | 'followUp' | 'resume'> = {
-    start: (turn, context) => lender.start(turn, context),
-    followUp: (position, turn, context) => lender.followUp(position, turn, context),
+    start: (turn, context) =>
+      options.offers.concern(peer, context)
+        ? lender.start(turn, context)
+        : peer.start(turn, context),
+    followUp: (position, turn, context) =>
+      options.offers.concern(peer, context)
+        ? lender.followUp(position, turn, context)
+        : peer.followUp(position, turn, context),
     resume: (position, context, sending) => lender.resume(position, context, sending),
   };
   if (peer.protocol === 'mcp') {
     return {
       ...peer,
       ...work,
-      catalogue: async (context) => shown.catalogue(await peer.catalogue(context)),
+      catalogue: async (context) => shown.catalogue(await peer.catalogue(unlent(context))),
+      request: (method, params, context, onNotification) =>
+        peer.request(method, params, unlent(context), onNotification),
+      changes: (filter, context) => peer.changes(filter, unlent(context)),
     };
   }
   return {
@@ -123,6 +141,7 @@ class LendingPeer {
       return;
     }
     const work = this.#options.works.of(task);
+    work.offer = offer;
     work.follow((signal) =>
       this.#peer.start(withOffer(turn, offer), offering({ ...context, signal }, offer)),
     );
@@ -140,13 +159,16 @@ class LendingPeer {
       else yield* work.events(context.signal);
       return;
     }
-    const offer = await this.#options.offers.forFollowUp(this.#peer, context);
+    const kept = this.#peer.protocol === 'mcp' ? work?.offer : undefined;
+    const made = await this.#options.offers.forFollowUp(this.#peer, context, kept);
+    const offer = made ?? kept;
     const sent = offer === undefined ? rest : withOffer(rest, offer);
     if (task === undefined || (offer === undefined && !isLent)) {
       yield* this.#peer.followUp(position, sent, context);
       return;
     }
     const next = this.#options.works.of(task);
+    next.offer = offer ?? next.offer;
     next.follow((signal) =>
       this.#peer.followUp(
         position,
@@ -198,6 +220,14 @@ function isNotFor(questions: readonly { key: string; peerKey?: string }[]) {
     if (!isObject(data) || data['response'] === undefined) return true;
     return !questions.some(({ key, peerKey }) => data['key'] === key || data['key'] === peerKey);
   };
+}
+
+/** A request that begins no task: what is said about lending with it goes nowhere. */
+function unlent(context: PeerContext): PeerContext {
+  const { meta } = context;
+  if (meta?.[leaseMeta] === undefined) return context;
+  const { [leaseMeta]: _said, ...rest } = meta;
+  return { ...context, meta: rest };
 }
 
 /** The extension's member in what is sent. */

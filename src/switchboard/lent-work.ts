@@ -5,6 +5,7 @@
  */
 import { isInterrupted, isTerminal, type TaskState } from '../model/a2a.ts';
 import type { MintId } from '../model/ids.ts';
+import type { LeaseOffer } from '../model/lease.ts';
 import type { PeerEvent, PeerQuestion } from '../ports/peer.ts';
 import { stateOfQuestions } from '../translate/questions.ts';
 import type { Attendant, QuestionDesk } from './question-desk.ts';
@@ -22,6 +23,8 @@ export interface LentWorkOptions {
 
 /** See the file comment. One at a time reads from it. */
 export class LentWork implements Attendant {
+  /** The last offer: kept in memory alone, and gone with the task. */
+  offer: LeaseOffer | undefined;
   readonly #options: LentWorkOptions;
   #reading: AbortController | undefined;
   #iterator: AsyncIterator<PeerEvent> | undefined;

@@ -59,6 +59,11 @@ export class LeaseOffers implements Offers {
     return this.#options.book.hasLease(task);
   }
 
+  concern(peer: Peer, { lending, task }: PeerContext): boolean {
+    if (lending !== undefined || this.#rulesFor(peer).length > 0) return true;
+    return task !== undefined && this.hasLease(task);
+  }
+
   async forStart(peer: Peer, context: PeerContext): Promise<LeaseOffer | undefined> {
     if (context.isCallback === true || context.task === undefined) return undefined;
     const { schemas, granteeOf } = this.#options;
@@ -88,14 +93,20 @@ export class LeaseOffers implements Offers {
     return this.#lend(chosen, { peer, grantee, context, request });
   }
 
-  async forFollowUp(peer: Peer, context: PeerContext): Promise<LeaseOffer | undefined> {
+  async forFollowUp(
+    peer: Peer,
+    context: PeerContext,
+    known: LeaseOffer | undefined,
+  ): Promise<LeaseOffer | undefined> {
     const { task, lending } = context;
     if (task === undefined) return undefined;
     const { book } = this.#options;
     const before = await book.ofTask(task);
-    // What was lent still is: the agent has its offer.
-    if (lending === undefined && before.length > 0) return undefined;
-    if (lending === undefined && !(await book.hasExpired(task))) return undefined;
+    if (lending === undefined) {
+      // What was lent still is: an agent has its offer, and a server gets it again.
+      const stands = peer.protocol === 'a2a' || known !== undefined;
+      if (before.length > 0 ? stands : !(await book.hasExpired(task))) return undefined;
+    }
     const offer = await this.forStart(peer, context);
     if (offer === undefined) return undefined;
     await Promise.all(before.map(({ id }) => book.end(id, 'replaced')));
