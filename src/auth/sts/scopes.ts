@@ -4,14 +4,15 @@
  *
  * Spec: RFC 6749 §3.3 (scope)
  */
-import { adminScope, allows, scopePattern } from '../../policy/permissions.ts';
+import { adminScope, allows, isPeerScope, lendScope } from '../../policy/permissions.ts';
 import { OAuthError } from './oauth-error.ts';
 
 /** A protected resource of this gateway: what a token is for. */
 export type ProtectedResource =
   | { readonly kind: 'gateway' }
   | { readonly kind: 'peer'; readonly peer: string }
-  | { readonly kind: 'admin' };
+  | { readonly kind: 'admin' }
+  | { readonly kind: 'lend' };
 
 /** What the allowed scopes mean at one resource. */
 export function scopesAt(resource: ProtectedResource, allowed: readonly string[]): string[] {
@@ -19,11 +20,14 @@ export function scopesAt(resource: ProtectedResource, allowed: readonly string[]
     case 'admin':
       return allowed.filter((scope) => scope === adminScope);
     case 'gateway':
-      return allowed.filter((scope) => scope !== adminScope && scopePattern.test(scope));
+      return allowed.filter(isPeerScope);
     case 'peer':
-      return [`peer:${resource.peer}:read`, `peer:${resource.peer}:call`].filter((scope) =>
-        allows(allowed, scope),
+      // Whoever lends may use what it lends itself, and needs a token for that which says nothing else.
+      return [`peer:${resource.peer}:read`, `peer:${resource.peer}:call`, lendScope].filter(
+        (scope) => allows(allowed, scope),
       );
+    case 'lend':
+      return allowed.filter((scope) => scope === lendScope);
     default:
       return resource satisfies never;
   }
