@@ -6,6 +6,7 @@ const may = {
   model: [],
   observe: [],
   config: [],
+  lender: ['model'],
   translate: ['model', 'ports'],
   ports: ['model'],
   policy: ['model', 'translate', 'ports'],
@@ -35,7 +36,8 @@ const unitTest = '\\.test\\.ts$';
 const sdk = '(^|node_modules/)@(modelcontextprotocol|a2a-js)/';
 
 const folderRules = Object.entries(may).map(([folder, allowed]) => {
-  const open = folder === 'model' || folder === 'observe' ? [] : ['observe'];
+  const alone = ['model', 'observe', 'lender'];
+  const open = alone.includes(folder) ? [] : ['observe'];
   return {
     name: `${folder}-imports`,
     comment: `src/${folder} imports only from: ${[folder, ...allowed, ...open].join(', ')}`,
@@ -105,6 +107,20 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/(cli|main)\\.ts$' },
       to: { path: '^(node:)?(child_process|cluster)$', reachable: true },
+    },
+    {
+      name: 'lend-stands-alone',
+      comment:
+        'the command that starts a process has nothing of the gateway, and nobody imports it',
+      severity: 'error',
+      from: { path: '^src/(lend|child-server)\\.ts$' },
+      to: { path: '^src/', pathNot: '^src/(lender|model)/|^src/child-server\\.ts$' },
+    },
+    {
+      name: 'only-lend-starts-processes',
+      severity: 'error',
+      from: { path: '^src/', pathNot: [unitTest, '^src/lend\\.ts$'] },
+      to: { path: '^src/(lend|child-server)\\.ts$' },
     },
     {
       name: 'product-stands-alone',

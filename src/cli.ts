@@ -36,6 +36,8 @@ const usage = `Usage:
   isthmus well-known [--config FILE] --out DIR               write every discovery document as static files
   isthmus keys       [--config FILE] list | rotate [sealing] | import FILE | remove ID
                                                              signing and sealing keys
+  isthmus lend       --gateway URL [--as NAME] [--client-id ID --key FILE] -- CMD …
+                                                             lend a local stdio MCP server
 
 FILE is isthmus.yaml when --config is absent.`;
 
