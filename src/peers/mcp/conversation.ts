@@ -8,7 +8,7 @@ import type { RpcError, RpcOutcome } from '../../model/mcp.ts';
 import type { PeerContext } from '../../ports/peer.ts';
 import { hopMembers } from '../../translate/hop-meta.ts';
 import type { Stage } from './faults.ts';
-import type { Incoming } from './exchange.ts';
+import type { Incoming } from './wire.ts';
 import type { ParamHeader } from './param-headers.ts';
 
 /** A legacy session by its id, as a position keeps it. */
@@ -83,6 +83,8 @@ export interface ServerDescription {
 export interface Listening {
   /** Whether nothing more will be heard, because the session behind it is gone. */
   lost(): boolean;
+  /** Settles when it is, where that is known at once. */
+  readonly over?: Promise<void>;
   stop(): void;
 }
 

@@ -21,10 +21,10 @@ import {
   type SessionName,
   type StreamPlace,
 } from './conversation.ts';
-import { exchange, resumeExchange, type Incoming, type WireRequest } from './exchange.ts';
 import type { DialectParts } from './modern-dialect.ts';
 import { wireAnswer, type ServerMessage, type Session, type SessionCall } from './session.ts';
 import { Sessions, type SessionLimits } from './sessions.ts';
+import type { ExchangeOptions, Incoming, WireRequest } from './wire.ts';
 
 /** Notifications from elsewhere that a call's reader has not read yet; more are dropped. */
 const maxPushed = 256;
@@ -67,6 +67,7 @@ export class LegacyDialect implements Dialect {
     session.listeners.add(hear);
     return {
       lost: () => session.ended,
+      over: session.over,
       stop: () => void session.listeners.delete(hear),
     };
   }
@@ -256,12 +257,11 @@ class LegacyConversation implements Conversation, SessionCall {
 
   #exchange(
     request: WireRequest,
-    options: Parameters<typeof exchange>[2],
+    options: ExchangeOptions,
   ): AsyncGenerator<Incoming, void, undefined> {
+    const { wire } = this.#parts;
     const { stream } = this.#opening.options;
-    return stream === undefined
-      ? exchange(this.#parts.wire, request, options)
-      : resumeExchange(this.#parts.wire, stream, options);
+    return stream === undefined ? wire.exchange(request, options) : wire.resume(stream, options);
   }
 
   /** The session to speak in. One that was lost took its name with it. */

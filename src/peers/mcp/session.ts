@@ -11,15 +11,14 @@ import { legacyRevisions } from '../../model/mcp.ts';
 import type { Clock } from '../../model/ids.ts';
 import type { Principal } from '../../model/principal.ts';
 import type { PeerContext } from '../../ports/peer.ts';
-import { clientCapabilities } from './capabilities.ts';
+import { clientCapabilities, connectionCapabilities } from './capabilities.ts';
 import { ClientTasks, type ClientAnswer } from './client-tasks.ts';
 import type { ServerDescription, SessionName } from './conversation.ts';
 import { initializeRevisions } from './era.ts';
-import { ask, deliver, standalone } from './exchange.ts';
 import { badStatus, offProtocol, rpcFailed } from './faults.ts';
-import { send } from './http.ts';
 import type { WireMessage } from './messages.ts';
 import type { DialectParts } from './modern-dialect.ts';
+import { ask } from './wire.ts';
 
 /** A request or notification of the server. */
 export type ServerMessage = Exclude<WireMessage, { kind: 'response' }>;
@@ -56,6 +55,7 @@ export class Session {
   readonly #principal: Principal;
   readonly #stop = new AbortController();
   readonly #opened = Promise.withResolvers<void>();
+  readonly #over = Promise.withResolvers<void>();
 
   private constructor(
     parts: DialectParts,
@@ -89,7 +89,9 @@ export class Session {
         method: 'initialize',
         params: {
           protocolVersion: legacyRevisions[0],
-          capabilities: clientCapabilities(context.features, 'legacy'),
+          capabilities: wire.isShared
+            ? connectionCapabilities
+            : clientCapabilities(context.features, 'legacy'),
           clientInfo: { ...clientInfo },
         },
       },
@@ -111,8 +113,7 @@ export class Session {
     const description = describe(wire.peerId, outcome.result);
     const { principal } = context;
     const session = new Session(parts, { id, description, principal }, options.clock);
-    await deliver(
-      wire,
+    await wire.deliver(
       { method: lifeline },
       {
         headers: session.headers(),
@@ -141,6 +142,11 @@ export class Session {
     return session;
   }
 
+  /** Settles when the session has ended. */
+  get over(): Promise<void> {
+    return this.#over.promise;
+  }
+
   /** The headers of every request in this session. */
   headers(): Record<string, string> {
     const { revision } = this.description;
@@ -153,7 +159,7 @@ export class Session {
 
   /** Sends a notification or a response. */
   async send(message: JsonObject, silenceMs: number): Promise<void> {
-    await deliver(this.#parts.wire, message, {
+    await this.#parts.wire.deliver(message, {
       headers: this.headers(),
       principal: this.#principal,
       signal: this.#stop.signal,
@@ -185,13 +191,11 @@ export class Session {
     if (this.ended) return;
     this.ended = true;
     this.#stop.abort();
+    this.#over.resolve();
     if (!tell || this.id === undefined) return;
-    const { wire } = this.#parts;
     const behalf = { principal: this.#principal, signal: AbortSignal.timeout(2000) };
     try {
-      const headers = { ...this.headers(), ...(await wire.credentials?.(behalf)) };
-      const request = { method: 'DELETE' as const, headers, signal: behalf.signal };
-      (await send(wire.egress, wire.url, request, wire.maxBytes)).discard();
+      await this.#parts.wire.leave(this.headers(), behalf);
     } catch {
       // The server forgets a session by itself.
     }
@@ -203,7 +207,7 @@ export class Session {
     for (let delay = 500; !signal.aborted; delay = Math.min(delay * 2, 30_000)) {
       try {
         let offered = false;
-        const messages = standalone(this.#parts.wire, {
+        const messages = this.#parts.wire.standalone({
           headers: this.headers(),
           principal: this.#principal,
           signal,
@@ -229,6 +233,11 @@ export class Session {
 
   async #receive(message: ServerMessage): Promise<void> {
     if (message.kind === 'notification') {
+      // Each call knows its own questions: it does not matter whether somebody reads it now.
+      if (this.#parts.wire.isShared && message.method === 'notifications/cancelled') {
+        for (const call of this.calls) call.push(message);
+        return;
+      }
       const isLog = message.method === 'notifications/message';
       const call = isLog ? this.#callOf(message.params) : undefined;
       if (call === undefined || call.held) this.hear(message);
