@@ -110,15 +110,15 @@ async function* legacyChanges(
   const queue = new Map<string, PeerChange>();
   let logs = 0;
   let wake = Promise.withResolvers<void>();
-  const listening = await dialect.listen(context, (method, params) => {
+  const abort = (): void => wake.resolve();
+  const hear = (method: string, params: JsonObject): void => {
     const change = changeOf(method, params);
     if (change === undefined || !wanted(filter, change)) return;
     const key = change.kind === 'log' ? `log ${(logs += 1)}` : JSON.stringify(change);
     if (queue.size < maxQueued) queue.set(key, change);
     wake.resolve();
-  });
-  const abort = (): void => wake.resolve();
-  void listening.over?.then(abort);
+  };
+  const listening = await dialect.listen(context, hear, abort);
   context.signal.addEventListener('abort', abort, { once: true });
   try {
     await subscribe(dialect, 'resources/subscribe', filter, context, requestMs);

@@ -83,8 +83,6 @@ export interface ServerDescription {
 export interface Listening {
   /** Whether nothing more will be heard, because the session behind it is gone. */
   lost(): boolean;
-  /** Settles when it is, where that is known at once. */
-  readonly over?: Promise<void>;
   stop(): void;
 }
 
@@ -98,10 +96,14 @@ export interface Dialect {
     context: PeerContext,
     options: ConversationOptions,
   ): Conversation;
-  /** Hears the notifications that come outside of calls. Legacy only: else nothing is heard. */
+  /**
+   * Hears the notifications that come outside of calls. Legacy only: else nothing is heard.
+   * `onLost` hears when nothing more will be, where that is known at once.
+   */
   listen(
     context: PeerContext,
     listener: (method: string, params: JsonObject) => void,
+    onLost: () => void,
   ): Promise<Listening>;
   close(): Promise<void>;
 }

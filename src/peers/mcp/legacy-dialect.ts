@@ -61,14 +61,18 @@ export class LegacyDialect implements Dialect {
   async listen(
     context: PeerContext,
     listener: (method: string, params: JsonObject) => void,
+    onLost: () => void,
   ): Promise<Listening> {
     const session = await this.sessions.of(context);
     const hear = (message: ServerMessage): void => listener(message.method, message.params);
     session.listeners.add(hear);
+    session.enders.add(onLost);
     return {
       lost: () => session.ended,
-      over: session.over,
-      stop: () => void session.listeners.delete(hear),
+      stop: () => {
+        session.listeners.delete(hear);
+        session.enders.delete(onLost);
+      },
     };
   }
 

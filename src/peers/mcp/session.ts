@@ -43,6 +43,8 @@ export class Session {
   /** The tasks that the server made of its questions. */
   readonly clientTasks: ClientTasks;
   readonly listeners = new Set<(message: ServerMessage) => void>();
+  /** Hear that the session has ended. */
+  readonly enders = new Set<() => void>();
   readonly id: string | undefined;
   readonly description: ServerDescription;
   /** Whether the server asks on the standalone stream, where a question names no call. */
@@ -55,7 +57,6 @@ export class Session {
   readonly #principal: Principal;
   readonly #stop = new AbortController();
   readonly #opened = Promise.withResolvers<void>();
-  readonly #over = Promise.withResolvers<void>();
 
   private constructor(
     parts: DialectParts,
@@ -142,11 +143,6 @@ export class Session {
     return session;
   }
 
-  /** Settles when the session has ended. */
-  get over(): Promise<void> {
-    return this.#over.promise;
-  }
-
   /** The headers of every request in this session. */
   headers(): Record<string, string> {
     const { revision } = this.description;
@@ -191,7 +187,7 @@ export class Session {
     if (this.ended) return;
     this.ended = true;
     this.#stop.abort();
-    this.#over.resolve();
+    for (const ended of this.enders) ended();
     if (!tell || this.id === undefined) return;
     const behalf = { principal: this.#principal, signal: AbortSignal.timeout(2000) };
     try {
