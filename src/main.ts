@@ -19,7 +19,8 @@ import { DiscoveryEndpoint } from './discovery/endpoint.ts';
 import { ListingWriter } from './discovery/listing-writer.ts';
 import { TaskEngine } from './engine/task-engine.ts';
 import { createFront } from './front.ts';
-import { createPeers, openEgress } from './peer-factory.ts';
+import { createLendEndpoint, upgradeRequired } from './lend-endpoint.ts';
+import { channelPeers, createPeers, openEgress } from './peer-factory.ts';
 import { createPublication, settleMs } from './publication.ts';
 import { createFaces } from './faces.ts';
 import { openIdentity } from './identity.ts';
@@ -40,6 +41,7 @@ import { SqliteSecretStore } from './store/sqlite/secret-store.ts';
 import { SqlitePeerStore } from './store/sqlite/peer-store.ts';
 import { SqliteTaskStore } from './store/sqlite/task-store.ts';
 import { startSweeping } from './sweeping.ts';
+import { ReverseChannels } from './switchboard/reverse-channels.ts';
 
 /** A gateway that serves. */
 export interface Gateway {
@@ -177,9 +179,15 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     listings,
   });
   const { directory, agents, identities } = publication;
+  const channels = new ReverseChannels({
+    makePeer: channelPeers({ config: () => current, events }),
+    onOpened: (peer) => events.emit({ event: 'channel.opened', peer }),
+    onClosed: (peer) => events.emit({ event: 'channel.closed', peer }),
+  });
   const tasks = new TaskEngine({
     store,
-    peers: agents,
+    // Whose an ephemeral peer is was looked at by the face.
+    peers: { get: (id) => agents.get(id) ?? channels.get(id), list: () => agents.list() },
     seal,
     clock,
     mintId,
@@ -196,7 +204,17 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     events,
   });
   const trace = (req: IncomingMessage) => traceFields(currentTrace() ?? requestTrace(req, random));
-  const services = { tasks, peers, identities, publicUrl, seal, clock, mintId, trace };
+  const services = {
+    tasks,
+    peers,
+    own: channels,
+    identities,
+    publicUrl,
+    seal,
+    clock,
+    mintId,
+    trace,
+  };
   const documents = new DiscoveryEndpoint({
     ...publication,
     jwks: () => JSON.stringify(keys.current().jwks),
@@ -262,6 +280,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     pages: async (req, res, path) =>
       (await identity.pages(req, res, path)) || connectPages(req, res, path),
     authorization: identity.authorization,
+    lend: upgradeRequired,
     admin,
     ready: () => state === 'ready',
     metrics: async (req, { scopes }) =>
@@ -271,7 +290,16 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     fault: (error, { method, path }) =>
       events.emit({ event: 'internal.error', where: `${method} ${path}`, error }),
   });
-  listener.serve(front);
+  const lend = createLendEndpoint({
+    channels,
+    refuse: originCheck(publicUrl, config.gateway),
+    identify: (req, res, resource) => identity.access.identify(req, res, resource),
+    challenge: (scopes) => identity.access.challenge('lend', gatewayPeerId, scopes),
+    ready: () => state === 'ready',
+    maxFrameBytes: config.limits.peerReply,
+    fault: (error) => events.emit({ event: 'internal.error', where: '/lend', error }),
+  });
+  listener.serve(front, lend);
   events.emit({ event: 'server.started', url: publicUrl, peers: config.peers.length });
 
   return {
@@ -285,6 +313,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       if (isOtherTrust(current, next)) {
         a2a.endStreams();
         mcp.endStreams();
+        channels.endAll();
       }
       current = next;
       consent.reconfigure(next);
@@ -303,6 +332,9 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       );
       a2a.close();
       await drain(() => listener.waiting === 0, lastAnswersMs);
+      // The listener waits for every socket that it has handed over.
+      lend.close();
+      await channels.close();
       await listener.close();
       await tasks.stop();
       discovered.close();
