@@ -124,6 +124,50 @@ describe('the command "isthmus lend"', () => {
     await client.close();
   });
 
+  it('that is killed in the middle of a call fails it at once; another one serves under the same id', async () => {
+    // Answers everything but the tool `hang`, and ends with its input.
+    const program = `
+      const results = {
+        initialize: { protocolVersion: '2025-11-25', capabilities: { tools: {} }, serverInfo: { name: 'h', version: '1' } },
+        'tools/list': { tools: ['hang', 'quick'].map((name) => ({ name, inputSchema: { type: 'object' } })) },
+      };
+      const say = (m) => console.log(JSON.stringify({ jsonrpc: '2.0', ...m }));
+      require('readline').createInterface({ input: process.stdin }).on('line', (line) => {
+        const { id, method, params } = JSON.parse(line);
+        if (method === 'tools/call' && params.name === 'hang') return void console.error('hanging');
+        if (method === 'tools/call') return say({ id, result: { content: [{ type: 'text', text: 'quick' }] } });
+        if (results[method]) return say({ id, result: results[method] });
+        if (id !== undefined) say({ id, error: { code: -32601, message: 'no' } });
+      }).on('close', () => process.exit(0));`;
+    const lend = (): Child => {
+      const args = ['lend', '--gateway', gateway.url, '--as', 'killed'];
+      const child = startChild(
+        'bin/isthmus.js',
+        [...args, '--', process.execPath, '-e', program],
+        plain,
+      );
+      onTestFinished(async () => void (await child.end('SIGTERM')));
+      return child;
+    };
+    const first = lend();
+    const peer = await peerOf(first);
+    const client = await connectModernClient(gateway.mcp(peer));
+    const call = client.callTool({ name: 'hang' });
+    const failed = call.then(JSON.stringify, (error: Error) => error.message);
+    await heard(first, /hanging/);
+    const began = performance.now();
+    await first.end('SIGKILL');
+    expect(await failed).toContain(
+      'went away before it answered. It may come back: try again later.',
+    );
+    expect(performance.now() - began).toBeLessThan(2000);
+    const second = lend();
+    expect(await peerOf(second)).toBe(peer);
+    expect(textOf(await client.callTool({ name: 'quick' }))).toBe('quick');
+    expect(second.output()).not.toContain('hanging');
+    await client.close();
+  });
+
   it('refuses a command line that it does not understand', async () => {
     const said = async (...args: string[]): Promise<string> => {
       const child = startChild('bin/isthmus.js', ['lend', ...args], plain);
