@@ -181,8 +181,8 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   const { directory, agents, identities } = publication;
   const channels = new ReverseChannels({
     makePeer: channelPeers({ config: () => current, events }),
-    onOpened: (peer) => events.emit({ event: 'channel.opened', peer }),
-    onClosed: (peer) => events.emit({ event: 'channel.closed', peer }),
+    onOpened: ({ id: peer }) => events.emit({ event: 'channel.opened', peer }),
+    onClosed: ({ id: peer }) => events.emit({ event: 'channel.closed', peer }),
   });
   const tasks = new TaskEngine({
     store,

@@ -59,8 +59,8 @@ it('a peer whose channel is gone is kept for a while, and then forgotten', async
   const heard: string[] = [];
   const channels = book({
     keepMs: 60,
-    onOpened: (id) => heard.push(`opened ${id}`),
-    onClosed: (id) => heard.push(`closed ${id}`),
+    onOpened: (lent, owner) => heard.push(`opened ${lent.id} ${owner}`),
+    onClosed: (lent, owner) => heard.push(`closed ${lent.id} ${owner}`),
   });
   const pair = channelPair();
   const id = channels.accept(pair.channel, adas, 'tools');
@@ -70,7 +70,7 @@ it('a peer whose channel is gone is kept for a while, and then forgotten', async
   expect(channels.ofOwner(adas)).toEqual([]);
   await later(100);
   expect(channels.of(ada, id)).toBeUndefined();
-  expect(heard).toEqual([`opened ${id}`, `closed ${id}`]);
+  expect(heard).toEqual([`opened ${id} ${adas}`, `closed ${id} ${adas}`]);
 });
 
 it('one that comes back in time is not forgotten', async () => {

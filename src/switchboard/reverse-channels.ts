@@ -16,8 +16,8 @@ export interface ReverseChannelsOptions {
   readonly keepMs?: number;
   /** Channels that one owner may have, and all together. */
   readonly most?: { readonly perOwner: number; readonly inAll: number };
-  readonly onOpened?: (id: string) => void;
-  readonly onClosed?: (id: string) => void;
+  readonly onOpened?: (lent: LentServer, owner: OwnerKey) => void;
+  readonly onClosed?: (lent: LentServer, owner: OwnerKey) => void;
 }
 
 /** Why there is no room for another channel. */
@@ -116,7 +116,7 @@ export class ReverseChannels implements OwnPeers {
           },
         }),
     });
-    this.#options.onOpened?.(id);
+    this.#options.onOpened?.({ id, name }, owner);
     return id;
   }
 
@@ -144,7 +144,8 @@ export class ReverseChannels implements OwnPeers {
   }
 
   #closed(entry: Entry, channel: Channel): void {
-    this.#options.onClosed?.(entry.id);
+    const { id, name, owner } = entry;
+    this.#options.onClosed?.({ id, name }, owner);
     if (entry.channel !== channel) return;
     entry.channel = undefined;
     if (this.#entries.get(entry.id) !== entry) return;
