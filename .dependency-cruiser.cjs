@@ -6,8 +6,9 @@ const may = {
   model: [],
   observe: [],
   config: ['model', 'translate', 'policy'],
-  // A library of its own: whoever installs it loads nothing of the gateway.
+  // Libraries of their own: whoever installs one loads nothing of the gateway.
   borrower: ['model', 'translate'],
+  lender: ['model'],
   translate: ['model', 'ports'],
   ports: ['model'],
   policy: ['model', 'translate', 'ports'],
@@ -34,7 +35,7 @@ may.mcp = may.a2a;
 may.admin = may.a2a;
 
 /** Libraries for other programs, and what takes part in nothing: they do not log. */
-const silent = new Set(['model', 'observe', 'borrower']);
+const silent = new Set(['model', 'observe', 'borrower', 'lender']);
 
 const unitTest = '\\.test\\.ts$';
 const sdk = '(^|node_modules/)@(modelcontextprotocol|a2a-js)/';
@@ -110,6 +111,20 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/(cli|main)\\.ts$' },
       to: { path: '^(node:)?(child_process|cluster)$', reachable: true },
+    },
+    {
+      name: 'lend-stands-alone',
+      comment:
+        'the command that starts a process has nothing of the gateway, and nobody imports it',
+      severity: 'error',
+      from: { path: '^src/(lend|child-server)\\.ts$' },
+      to: { path: '^src/', pathNot: '^src/(lender|model)/|^src/child-server\\.ts$' },
+    },
+    {
+      name: 'only-lend-starts-processes',
+      severity: 'error',
+      from: { path: '^src/', pathNot: [unitTest, '^src/lend\\.ts$'] },
+      to: { path: '^src/(lend|child-server)\\.ts$' },
     },
     {
       name: 'product-stands-alone',

@@ -9,5 +9,8 @@ if (major < 24) {
   process.exit(1);
 }
 
-const source = new URL('../src/cli.ts', import.meta.url);
-await import(existsSync(source) ? source.href : new URL('../dist/cli.js', import.meta.url).href);
+// Lending starts a process: it is a program of its own, which the rest cannot reach.
+const program = process.argv[2] === 'lend' ? 'lend' : 'cli';
+const source = new URL(`../src/${program}.ts`, import.meta.url);
+const compiled = new URL(`../dist/${program}.js`, import.meta.url);
+await import(existsSync(source) ? source.href : compiled.href);

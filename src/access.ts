@@ -33,7 +33,7 @@ export interface Access {
   ): Caller | undefined | Promise<Caller | undefined>;
   /** The headers of a 403 for want of scopes. */
   challenge(
-    face: 'mcp' | 'a2a' | 'admin',
+    face: 'mcp' | 'a2a' | 'admin' | 'lend',
     peerId: string,
     scopes: readonly string[],
   ): Record<string, string>;

@@ -45,6 +45,8 @@ const usage = `Usage:
   isthmus audit      verify [--config FILE] [--json]         say whether the audit log is what was written
   isthmus audit      show --task ID | --lease ID [--config FILE] [--json]
                                                              the story of a task, or of a lease
+  isthmus lend       --gateway URL [--as NAME] [--client-id ID --key FILE] -- CMD …
+                                                             lend a local stdio MCP server
 
 FILE is isthmus.yaml when --config is absent. WHO is organization/subject, organization/subject@client
 or anonymous.`;

@@ -41,6 +41,8 @@ export interface FrontParts {
   isPublic(peerId: string): boolean;
   /** Answers a request for a discovery document; false when the path is none. */
   documents(req: IncomingMessage, res: ServerResponse, path: string): Promise<boolean>;
+  /** Answers a request for `/lend` that wants no WebSocket. */
+  lend(res: ServerResponse): void;
   admin(req: IncomingMessage, res: ServerResponse, who: Principal): Promise<void>;
   ready(): boolean;
   /** The metrics, where the caller may have them. */
@@ -148,6 +150,7 @@ async function route(
     if (who === undefined) return;
     return parts.a2a(req, res, { peerId: gatewayPeerId, rest: below }, who);
   }
+  if (path === '/lend') return parts.lend(res);
   if (await parts.pages(req, res, path)) return;
   if (path === '/metrics') {
     const isKnown = req.headers.authorization !== undefined;

@@ -4,7 +4,7 @@ import type { BorrowedPeers } from './borrowed-peers.ts';
 import { originsOf, type ResolvedPeerConfig } from './config/peer.ts';
 import type { Config } from './config/schema.ts';
 import type { Clock, MintId, RandomBytes } from './model/ids.ts';
-import type { Principal } from './model/principal.ts';
+import { ownerKey, type OwnerKey, type Principal } from './model/principal.ts';
 import { decideLend } from './policy/lending.ts';
 import type { AuditLog } from './ports/audit.ts';
 import type { Grantee, LeaseRedemption, LeaseStore } from './ports/leases.ts';
@@ -43,10 +43,11 @@ export interface LendingParts {
   /** What others lend to us. */
   readonly borrowed: Pick<BorrowedPeers, 'get' | 'describe' | 'borrow' | 'hasTask' | 'taskEnded'>;
   /** What callers serve over the reverse channel. */
-  readonly channels?: {
-    peerOf(id: string, owner: Principal): Peer | undefined;
-    ofOwner(owner: Principal): readonly OwnPeer[];
-    has(id: string): boolean;
+  readonly channels: {
+    /** The peer with this id, where it is the caller's own. */
+    of(caller: Principal, id: string): Peer | undefined;
+    ofOwner(owner: OwnerKey): readonly OwnPeer[];
+    ownerOf(id: string): OwnerKey | undefined;
   };
 }
 
@@ -78,12 +79,12 @@ export function openLending(
   const works = new LentWorks({ desk, mintId });
   const schemas = new SchemaValidator({ within: createTimeBudget() });
   const peerAt = (id: string, lender: Principal): Peer | undefined =>
-    channels?.peerOf(id, lender) ?? borrowed.get(id) ?? parts.peers().get(id);
-  const isOwn = (id: string): boolean => channels?.has(id) === true;
+    channels.of(lender, id) ?? borrowed.get(id) ?? parts.peers().get(id);
+  const isOwn = (id: string): boolean => channels.ownerOf(id) !== undefined;
   const candidates = new Candidates({
     peers: () => parts.peers().list(),
     peerAt,
-    ownPeers: (lender) => channels?.ofOwner(lender) ?? [],
+    ownPeers: (lender) => channels.ofOwner(ownerKey(lender)),
     isOwn,
     borrowed: (id) => borrowed.describe(id),
     borrow: (offer, to) => borrowed.borrow(offer, to),

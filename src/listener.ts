@@ -5,6 +5,7 @@
 import { lookup } from 'node:dns/promises';
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { isLoopbackAddress } from './auth/remote-address.ts';
 import type { Metrics } from './observe/metrics.ts';
 import { createUploadBudget, type UploadBounds } from './upload-budget.ts';
@@ -25,12 +26,19 @@ export interface ListenerOptions {
   traced(req: IncomingMessage, answer: () => void): void;
 }
 
+/** Answers requests that want to speak another protocol from now on. */
+export interface Upgrades {
+  /** Whether a request is one of these; others are requests like any. */
+  takes(req: IncomingMessage): boolean;
+  upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
+}
+
 /** An open listener. */
 export interface Listener {
   /** Where it listens, as a URL. */
   readonly url: string;
   /** From now on these requests are answered; before, they heard that we are starting. */
-  serve(answer: RequestListener): void;
+  serve(answer: RequestListener, upgrades?: Upgrades): void;
   /** How many requests wait for the end of their answer. */
   readonly waiting: number;
   /** Ends every connection and stops listening. */
@@ -49,8 +57,10 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     requestTimeout: receiveMs,
     headersTimeout: Math.min(receiveMs, 60_000),
     connectionsCheckingInterval: Math.min(receiveMs, 10_000),
+    shouldUpgradeCallback: (req) => upgrades?.takes(req) === true,
   });
   let answer = starting;
+  let upgrades: Upgrades | undefined;
   let waiting = 0;
   server.on('request', (req, res) => {
     const started = performance.now();
@@ -70,6 +80,11 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     }
     options.traced(req, () => answer(req, res));
   });
+  server.on('upgrade', (req, socket, head) => {
+    // Before 24.9 Node.js does not ask.
+    if (upgrades?.takes(req) !== true) socket.destroy();
+    else options.traced(req, () => upgrades?.upgrade(req, socket, head));
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, address, () => {
@@ -80,8 +95,9 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const bound = (server.address() as AddressInfo).port;
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
-    serve: (next) => {
+    serve: (next, nextUpgrades) => {
       answer = next;
+      upgrades = nextUpgrades;
     },
     get waiting() {
       return waiting;

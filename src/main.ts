@@ -21,7 +21,8 @@ import { DiscoveryEndpoint } from './discovery/endpoint.ts';
 import { ListingWriter } from './discovery/listing-writer.ts';
 import { TaskEngine } from './engine/task-engine.ts';
 import { createFront } from './front.ts';
-import { createPeers, openEgress } from './peer-factory.ts';
+import { createLendEndpoint, upgradeRequired } from './lend-endpoint.ts';
+import { channelPeers, createPeers, openEgress } from './peer-factory.ts';
 import { createPublication, settleMs } from './publication.ts';
 import { createFaces } from './faces.ts';
 import { openIdentity } from './identity.ts';
@@ -37,6 +38,7 @@ import { createMetrics } from './observe/metrics.ts';
 import { currentTrace, traceFields, traceFrom, runWithTrace } from './observe/trace.ts';
 import { OwnAddresses } from './own-addresses.ts';
 import { gatewayPeerId, type PeerRegistry } from './ports/peer.ts';
+import type { AuditKind } from './ports/audit.ts';
 import type { KnownListing } from './ports/peer-store.ts';
 import { SqliteAuditStore } from './store/sqlite/audit-store.ts';
 import { openDatabase } from './store/sqlite/database.ts';
@@ -47,6 +49,7 @@ import { SqlitePeerStore } from './store/sqlite/peer-store.ts';
 import { SqliteTaskStore } from './store/sqlite/task-store.ts';
 import { callbackPeerId } from './switchboard/callback-caller.ts';
 import { startSweeping } from './sweeping.ts';
+import { ReverseChannels } from './switchboard/reverse-channels.ts';
 
 /** A gateway that serves. */
 export interface Gateway {
@@ -148,6 +151,11 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     peers: () => peers,
     today: (principal) => identity.today(principal),
     borrowed,
+    channels: {
+      of: (owner, id) => channels.of(owner, id),
+      ofOwner: (owner) => channels.ofOwner(owner),
+      ownerOf: (id) => channels.ownerOf(id),
+    },
     report: (error) => events.emit({ event: 'internal.error', where: 'leases', error }),
   });
   const identity = await openIdentity({
@@ -177,12 +185,30 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     events,
     isConfigured: (id) => peers.sourceOf(id) === 'config',
   });
+  const recordChannel = (kind: AuditKind, peer: string, owner: string): void => {
+    audit.log
+      .append({ kind, actor: owner, owner, peer, facts: {} })
+      .catch((error: unknown) => events.emit({ event: 'internal.error', where: 'audit', error }));
+  };
+  const channels = new ReverseChannels({
+    makePeer: (id) => makeChannelPeer(id),
+    onOpened: ({ id: peer }, owner) => {
+      events.emit({ event: 'channel.opened', peer });
+      recordChannel('channel.opened', peer, owner);
+    },
+    onClosed: ({ id: peer }, owner) => {
+      events.emit({ event: 'channel.closed', peer });
+      recordChannel('channel.closed', peer, owner);
+    },
+  });
   const definitions = await openDefinitions({
     store: peerStore,
-    policyOf: (id) => peers.configOf(id)?.definitions,
+    policyOf: (id) =>
+      peers.configOf(id)?.definitions ?? (channels.ownerOf(id) && ('accept' as const)),
     events,
     onDecision: (peer) => directory.look(peer),
   });
+  const makeChannelPeer = channelPeers({ config: () => current, events, definitions });
   const peers = createPeers({
     config: () => current,
     egress,
@@ -219,7 +245,11 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   const { directory, agents, identities } = publication;
   const tasks = new TaskEngine({
     store,
-    peers: lent.withCallbacks(agents),
+    // Whose an ephemeral peer is was looked at by the face.
+    peers: lent.withCallbacks({
+      get: (id) => agents.get(id) ?? channels.get(id),
+      list: () => agents.list(),
+    }),
     onEnd: (taskId) => lent.taskEnded(taskId),
     seal,
     clock,
@@ -240,6 +270,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   const services = {
     tasks,
     peers: lent.withCallbacks(peers),
+    own: channels,
     identities,
     publicUrl,
     seal,
@@ -323,6 +354,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     pages: async (req, res, path) =>
       (await identity.pages(req, res, path)) || connectPages(req, res, path),
     authorization: identity.authorization,
+    lend: upgradeRequired,
     admin,
     ready: () => state === 'ready',
     metrics: async (req, { scopes }) =>
@@ -332,7 +364,16 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     fault: (error, { method, path }) =>
       events.emit({ event: 'internal.error', where: `${method} ${path}`, error }),
   });
-  listener.serve(front);
+  const lend = createLendEndpoint({
+    channels,
+    refuse: originCheck(publicUrl, config.gateway),
+    identify: (req, res, resource) => identity.access.identify(req, res, resource),
+    challenge: (scopes) => identity.access.challenge('lend', gatewayPeerId, scopes),
+    ready: () => state === 'ready',
+    maxFrameBytes: config.limits.peerReply,
+    fault: (error) => events.emit({ event: 'internal.error', where: '/lend', error }),
+  });
+  listener.serve(front, lend);
   events.emit({ event: 'server.started', url: publicUrl, peers: config.peers.length });
 
   return {
@@ -346,6 +387,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       if (isOtherTrust(current, next)) {
         a2a.endStreams();
         mcp.endStreams();
+        channels.endAll();
       }
       current = next;
       consent.reconfigure(next);
@@ -364,6 +406,9 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       );
       a2a.close();
       await drain(() => listener.waiting === 0, lastAnswersMs);
+      // The listener waits for every socket that it has handed over.
+      lend.close();
+      await channels.close();
       await listener.close();
       await tasks.stop();
       lent.close();

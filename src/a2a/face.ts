@@ -6,7 +6,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AgentCard as AgentCardCodec } from '@a2a-js/sdk';
-import { lackingToEnter } from '../policy/permissions.ts';
+import { atOwnPeer, lackingToEnter } from '../policy/permissions.ts';
 import { createContexts } from '../engine/contexts.ts';
 import type { AgentCard } from '../model/a2a.ts';
 import { atExpiry, type Caller } from '../model/expiry.ts';
@@ -14,6 +14,7 @@ import type { Clock, MintId } from '../model/ids.ts';
 import type { OwnerCap } from '../model/owner-cap.ts';
 import { ownerKey } from '../model/principal.ts';
 import { Roster } from '../model/roster.ts';
+import type { OwnPeers } from '../ports/channel.ts';
 import type { PeerRegistry } from '../ports/peer.ts';
 import type { Seal } from '../ports/seal.ts';
 import type { TaskService } from '../ports/tasks.ts';
@@ -33,6 +34,8 @@ import { versionOf } from './version.ts';
 export interface A2aFaceOptions {
   tasks: TaskService;
   peers: PeerRegistry;
+  /** Peers that one caller has, and nobody else hears of. */
+  own?: OwnPeers;
   /** The gateway's origin, as cards name it. */
   publicUrl: string;
   organization: Organization;
@@ -78,7 +81,12 @@ export interface A2aFace {
 
 /** Builds the face. */
 export function createA2aFace(options: A2aFaceOptions): A2aFace {
-  const { tasks, peers, publicUrl, organization, limits, seal, mintId, log } = options;
+  const { tasks, publicUrl, organization, limits, seal, mintId, log, own } = options;
+  /** Behind the door, where it is known that a peer is the caller's own. */
+  const peers: PeerRegistry = {
+    get: (id) => options.peers.get(id) ?? own?.get(id),
+    list: () => options.peers.list(),
+  };
   const onInternalError = (peerId: string, error: unknown): void =>
     log.fault(error, { peer: peerId });
   const requestHandler = new TaskRequestHandler({
@@ -138,9 +146,13 @@ export function createA2aFace(options: A2aFaceOptions): A2aFace {
   };
 
   return {
-    handle: async (req, res, peerId, behind, { principal, until }) => {
+    handle: async (req, res, peerId, behind, { principal: caller, until }) => {
       try {
-        // Before it is looked up: who may not read a peer does not learn whether there is one.
+        const shared = options.peers.get(peerId);
+        // Somebody else's is as if it were not there, with the same answers as below.
+        const mine = shared === undefined ? own?.of(caller, peerId) : undefined;
+        const principal = mine === undefined ? caller : atOwnPeer(caller, peerId);
+        // Before anything is said of it: who may not read a peer does not learn whether there is one.
         const action = req.method === 'GET' ? 'read' : undefined;
         const scopes = lackingToEnter(principal, peerId, action);
         if (scopes.length > 0) {
@@ -149,7 +161,7 @@ export function createA2aFace(options: A2aFaceOptions): A2aFace {
           sendStatus(res, 403, `This needs the scope "${scopes.join(' ')}".`);
           return;
         }
-        if (peers.get(peerId) === undefined) {
+        if (shared === undefined && mine === undefined) {
           sendStatus(res, 404, `There is no agent "${peerId.slice(0, 64)}" here.`);
           return;
         }

@@ -25,8 +25,8 @@ const algorithm = z.enum(
 export const scope = z
   .string({ error: 'expected a scope' })
   .regex(
-    /^(?:admin|peer:(?:\*|[a-z0-9-]{1,63}):(?:read|call))$/,
-    'expected a scope such as peer:travel:call, peer:*:read or admin',
+    /^(?:admin|lend|peer:(?:\*|[a-z0-9-]{1,63}):(?:read|call))$/,
+    'expected a scope such as peer:travel:call, peer:*:read, lend or admin',
   );
 
 const organizationId = word('an organization id');

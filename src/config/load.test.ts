@@ -300,7 +300,7 @@ describe('mistakes', () => {
     [
       'auth: { clients: [{ clientId: https://a.example/c.json, organization: local, scopes: [all] }] }',
       [
-        'auth.clients[0].scopes[0]: expected a scope such as peer:travel:call, peer:*:read or admin',
+        'auth.clients[0].scopes[0]: expected a scope such as peer:travel:call, peer:*:read, lend or admin',
       ],
     ],
     [

@@ -6,12 +6,13 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { classifyInboundRequest } from '@modelcontextprotocol/server';
-import { lacking, lackingToEnter, type Action } from '../policy/permissions.ts';
+import { atOwnPeer, lacking, lackingToEnter, type Action } from '../policy/permissions.ts';
 import { isObject } from '../model/json.ts';
 import type { JsonObject } from '../model/json.ts';
 import { modernRevision } from '../model/mcp.ts';
 import type { Caller } from '../model/expiry.ts';
 import type { Principal } from '../model/principal.ts';
+import type { OwnPeers } from '../ports/channel.ts';
 import { AgentTools } from './agent-tools.ts';
 import { createAggregate } from './aggregate/aggregate.ts';
 import type { AggregateOptions } from './aggregate/aggregate.ts';
@@ -38,6 +39,8 @@ import type { RpcRequest } from './rpc.ts';
 export interface McpFaceOptions extends FaceServices {
   /** Hosts and pages that may call besides our own. */
   origins?: OriginRules;
+  /** Peers that one caller has, and nobody else hears of. */
+  own?: Pick<OwnPeers, 'of'>;
   /** Serves all peers as one server as well. */
   aggregate?: AggregateOptions;
   /** The trace context of an HTTP request, if it has one. */
@@ -78,18 +81,22 @@ export function createMcpFace(options: McpFaceOptions): McpFace {
   const refusal = originCheck(options.publicUrl, options.origins);
   const serving = { options, modern, listeners, sessions };
   return {
-    handle: async (req, res, peerId, { principal, until }) => {
+    handle: async (req, res, peerId, { principal: caller, until }) => {
       const forbidden = refusal(req);
       if (forbidden !== undefined) {
         return sendFault(res, fault(rpcCode.invalidRequest, 403, forbidden));
       }
-      // Before it is looked up: who may not read a peer does not learn whether there is one.
+      const shared = peerId === '' ? aggregate?.endpoint : options.peers.get(peerId);
+      // Somebody else's is as if it were not there, with the same answers as below.
+      const own = shared === undefined ? options.own?.of(caller, peerId) : undefined;
+      const principal = own === undefined ? caller : atOwnPeer(caller, peerId);
+      // Before anything is said of it: who may not read a peer does not learn whether there is one.
       const scopes = lackingToEnter(principal, peerId, announcedAction(req));
       if (scopes.length > 0) {
         const facts = { peer: peerId, method: '' };
         return sendFault(res, dispatchFault(lacking(scopes), facts, options));
       }
-      const peer = peerId === '' ? aggregate?.endpoint : options.peers.get(peerId);
+      const peer = shared ?? own;
       if (peer === undefined) {
         const message = `There is no peer "${peerId}" here`;
         return sendFault(res, fault(rpcCode.invalidRequest, 404, message));

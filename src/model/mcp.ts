@@ -6,6 +6,9 @@
  */
 import type { JsonObject, Json } from './json.ts';
 
+/** How servers and clients built on the official SDK are connected. */
+export type { JSONRPCMessage, Transport } from '@modelcontextprotocol/server';
+
 /** The Tasks extension's identifier. Spec: MCP Tasks extension, "Extension Identifier" */
 export const tasksExtension = 'io.modelcontextprotocol/tasks';
 

@@ -39,5 +39,5 @@ export const anonymous: Principal = {
   issuer: '',
   subject: 'anonymous',
   client: 'anonymous',
-  scopes: ['peer:*:call'],
+  scopes: ['peer:*:call', 'lend'],
 };

@@ -21,6 +21,9 @@ export type BusinessEvent =
   /** A peer cannot be read for what is shown of it; `reason` is absent when it can be again. */
   | { event: 'peer.away'; peer: string; reason: string }
   | { event: 'peer.back'; peer: string }
+  /** A caller lends a server of its own over a reverse channel, or has ended that. */
+  | { event: 'channel.opened'; peer: string }
+  | { event: 'channel.closed'; peer: string }
   /** A peer of the configuration hides one of the same id that was added at runtime. */
   | { event: 'peer.shadowed'; peer: string }
   /** Somebody added, changed or removed a peer through the admin API. */
@@ -110,6 +113,8 @@ const levels = {
   'card.refused': 'warn',
   'peer.away': 'warn',
   'peer.back': 'info',
+  'channel.opened': 'info',
+  'channel.closed': 'info',
   'peer.shadowed': 'warn',
   'peer.administered': 'info',
   'peer.unusable': 'error',
@@ -194,6 +199,8 @@ function count(event: BusinessEvent, metrics: Metrics): void {
     case 'peer.moved':
     case 'peer.away':
     case 'peer.back':
+    case 'channel.opened':
+    case 'channel.closed':
     case 'card.refused':
     case 'peer.shadowed':
     case 'peer.administered':

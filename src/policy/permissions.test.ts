@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { anonymous } from '../model/principal.ts';
 import {
   allows,
+  atOwnPeer,
   authorize,
   may,
   peerScope,
@@ -26,6 +27,7 @@ describe('a scope', () => {
     ['peer:travel:call ', 'read', 'travel', false],
     ['PEER:travel:call', 'read', 'travel', false],
     ['admin', 'read', 'travel', false],
+    ['lend', 'read', 'travel', false],
     ['peer:*:admin', 'read', 'travel', false],
   ])('%s lets a caller %s at %s: %s', (scope, action, peer, allowed) => {
     expect(may(caller(scope), action, peer)).toBe(allowed);
@@ -41,6 +43,8 @@ describe('a scope', () => {
     [['peer:a:call'], ['peer:b:call'], []],
     [['admin'], ['peer:*:call'], []],
     [['admin'], ['admin'], ['admin']],
+    [['lend', 'peer:a:call'], ['lend'], ['lend']],
+    [['lend'], ['peer:*:call', 'admin'], []],
     [['peer:*:call', 'admin'], [], []],
     [['openid', 'peer:a:delete'], ['openid', 'peer:a:delete', 'peer:*:call'], []],
   ])('%j of an organization that is given %j is %j', (scopes, bounds, allowed) => {
@@ -68,6 +72,13 @@ describe('a scope', () => {
   });
 });
 
+test('a caller may do everything at a peer of its own, and nothing more elsewhere', () => {
+  const owner = atOwnPeer(caller('lend'), 'tools-abcdefgh');
+  expect(may(owner, 'call', 'tools-abcdefgh')).toBe(true);
+  expect(may(owner, 'read', 'travel')).toBe(false);
+  expect(owner.scopes).toEqual(['lend', 'peer:tools-abcdefgh:call']);
+});
+
 test.each<[string[], string, boolean]>([
   [['peer:travel:call'], 'peer:travel:call', true],
   [['peer:travel:call'], 'peer:travel:read', true],
@@ -78,6 +89,8 @@ test.each<[string[], string, boolean]>([
   [['peer:travel:call'], 'peer:*:read', false],
   [['peer:travel:call'], 'peer:travels:call', false],
   [['peer:*:call'], 'admin', false],
+  [['peer:*:call', 'admin'], 'lend', false],
+  [['lend'], 'lend', true],
   [['admin'], 'admin', true],
   [['admin'], 'peer:travel:read', false],
   [['peer:travel:call'], 'peer:travel:callback', false],

@@ -14,8 +14,21 @@ export type Action = 'read' | 'call';
 /** The scope that opens the admin API. */
 export const adminScope = 'admin';
 
+/** The scope that lets a caller lend servers of its own over a reverse channel. */
+export const lendScope = 'lend';
+
 /** Everything that a scope can be here. */
-export const scopePattern = /^(?:admin|peer:(?:\*|[a-z0-9-]{1,63}):(?:read|call))$/;
+export const scopePattern = /^(?:admin|lend|peer:(?:\*|[a-z0-9-]{1,63}):(?:read|call))$/;
+
+/** Whether a scope says what may be done at peers. */
+export function isPeerScope(scope: string): boolean {
+  return peerScopePattern.test(scope);
+}
+
+/** A caller at a peer that is its own: it may do everything there, whatever its scopes say. */
+export function atOwnPeer(principal: Principal, peerId: string): Principal {
+  return { ...principal, scopes: [...principal.scopes, peerScope(peerId, 'call')] };
+}
 
 /** The scope for an action at a peer; '*' is every peer. */
 export function peerScope(peerId: string, action: Action): string {

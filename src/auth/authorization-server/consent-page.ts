@@ -84,6 +84,7 @@ function shown(text: string): string {
 
 function scopeWords(scope: string): string {
   if (scope === 'admin') return 'Operate this gateway.';
+  if (scope === 'lend') return 'Lend tools of its own in your name.';
   const [, peer, action] = /^peer:(\*|[a-z0-9-]{1,63}):(read|call)$/.exec(scope) ?? [];
   if (peer === undefined || action === undefined) return '';
   const where = peer === '*' ? 'every agent and server that you may use' : peer;

@@ -17,6 +17,7 @@ describe('a metadata path', () => {
     [`${base}/a2a`, '/a2a'],
     [`${base}/a2a/travel`, '/a2a/travel'],
     [`${base}/admin`, '/admin'],
+    [`${base}/lend`, '/lend'],
     [`${base}/callback/aB_3-x/mcp`, '/callback/aB_3-x/mcp'],
   ])('%s is about %s', (path, resource) => {
     expect(resourceOfMetadataPath(path)).toBe(resource);
@@ -26,6 +27,7 @@ describe('a metadata path', () => {
     `${base}x`,
     `${base}/mcp/Travel`,
     `${base}/mcp/travel/tasks`,
+    `${base}/lend/more`,
     `${base}/mcp//`,
     `${base}/mcp/server-card`,
     `${base}/a2a/tasks`,

@@ -6,7 +6,7 @@
  */
 import { asymmetricAlgorithms } from '../asymmetric-algorithms.ts';
 import { gatewayPeerId } from '../../ports/peer.ts';
-import { adminScope, peerScope } from '../../policy/permissions.ts';
+import { adminScope, lendScope, peerScope } from '../../policy/permissions.ts';
 
 /** Spec: RFC 9728 §3: the well-known string stands before the path of the resource. */
 const wellKnown = '/.well-known/oauth-protected-resource';
@@ -30,6 +30,7 @@ export interface ProtectedResourceMetadata {
 /** The scopes that a resource knows; none for a callback, whose tokens say more than a scope can. */
 export function scopesOfResource(resourcePath: string): readonly string[] {
   if (resourcePath === '/admin') return [adminScope];
+  if (resourcePath === '/lend') return [lendScope];
   const face = faces.exec(resourcePath);
   if (face === null) return [];
   const peer = face[1] ?? gatewayPeerId;
@@ -56,7 +57,8 @@ export function resourceOfMetadataPath(path: string): string | undefined {
   // A client may have appended the slash that its URL of the face ends with.
   const resource = path.slice(wellKnown.length).replace(/\/$/, '');
   if (notPeers.has(resource)) return undefined;
-  const known = resource === '/admin' || faces.test(resource) || callbacks.test(resource);
+  const isOne = resource === '/admin' || resource === '/lend';
+  const known = isOne || faces.test(resource) || callbacks.test(resource);
   return known ? resource : undefined;
 }
 

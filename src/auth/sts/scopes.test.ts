@@ -12,6 +12,15 @@ describe('allowed scopes', () => {
   it('at the gateway are those of all peers, not of the admin API', () => {
     expect(scopesAt({ kind: 'gateway' }, allowed)).toEqual(['peer:*:read', 'peer:travel:call']);
   });
+  it('at the reverse channel are its own', () => {
+    expect(scopesAt({ kind: 'lend' }, ['lend', 'peer:*:call', 'admin'])).toEqual(['lend']);
+    expect(scopesAt({ kind: 'lend' }, allowed)).toEqual([]);
+  });
+  it('of who may lend are also at peers, where its own may be, and not at the gateway', () => {
+    expect(scopesAt(travel, ['lend'])).toEqual(['lend']);
+    expect(scopesAt({ kind: 'gateway' }, ['lend'])).toEqual([]);
+    expect(scopesAt({ kind: 'admin' }, ['lend'])).toEqual([]);
+  });
   it('at the admin API are its own', () => {
     expect(scopesAt({ kind: 'admin' }, allowed)).toEqual(['admin']);
     expect(scopesAt({ kind: 'admin' }, ['peer:*:call'])).toEqual([]);

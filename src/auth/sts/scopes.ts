@@ -4,7 +4,7 @@
  *
  * Spec: RFC 6749 §3.3 (scope)
  */
-import { adminScope, allows, scopePattern } from '../../policy/permissions.ts';
+import { adminScope, allows, isPeerScope, lendScope } from '../../policy/permissions.ts';
 import { OAuthError } from './oauth-error.ts';
 
 /** A protected resource of this gateway: what a token is for. */
@@ -13,7 +13,8 @@ export type ProtectedResource =
   | { readonly kind: 'peer'; readonly peer: string }
   /** The callback endpoint of a lease, if there is such a lease. */
   | { readonly kind: 'callback' }
-  | { readonly kind: 'admin' };
+  | { readonly kind: 'admin' }
+  | { readonly kind: 'lend' };
 
 /** What the allowed scopes mean at one resource. */
 export function scopesAt(resource: ProtectedResource, allowed: readonly string[]): string[] {
@@ -21,14 +22,17 @@ export function scopesAt(resource: ProtectedResource, allowed: readonly string[]
     case 'admin':
       return allowed.filter((scope) => scope === adminScope);
     case 'gateway':
-      return allowed.filter((scope) => scope !== adminScope && scopePattern.test(scope));
+      return allowed.filter(isPeerScope);
     case 'peer':
-      return [`peer:${resource.peer}:read`, `peer:${resource.peer}:call`].filter((scope) =>
-        allows(allowed, scope),
+      // Whoever lends may use what it lends itself, and needs a token for that which says nothing else.
+      return [`peer:${resource.peer}:read`, `peer:${resource.peer}:call`, lendScope].filter(
+        (scope) => allows(allowed, scope),
       );
     case 'callback':
       // What a lease allows is no scope: only its exchange leads to a token.
       return [];
+    case 'lend':
+      return allowed.filter((scope) => scope === lendScope);
     default:
       return resource satisfies never;
   }

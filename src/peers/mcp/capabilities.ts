@@ -40,6 +40,16 @@ export function clientCapabilities(
   return capabilities;
 }
 
+/**
+ * What we say on a connection that several callers share: what any of them may answer. A question
+ * that a caller cannot answer is refused when it comes. Roots are not among them: a server asks for
+ * them outside of calls, and what it may touch is for whoever runs it to say.
+ */
+export const connectionCapabilities = {
+  elicitation: { form: {}, url: {} },
+  sampling: {},
+} as const satisfies JsonObject;
+
 /** What a legacy server may make tasks of when it asks; it is the gateway that keeps them. */
 export function taskRequests(given: ClientFeatures | undefined): JsonObject {
   const features = featuresOf(given);

@@ -15,6 +15,8 @@ export interface ChangesParts {
   readonly dialect: (context: PeerContext) => Promise<Dialect>;
   /** Hears of every change of a list. */
   readonly onListChange: () => void;
+  /** Whether a subscriber is to be told of changes that may have come while there was no way. */
+  readonly isMissed?: boolean;
 }
 
 const longestDelayMs = 30_000;
@@ -32,6 +34,7 @@ export async function* changesOf(
   context: PeerContext,
 ): AsyncGenerator<PeerChange, void, undefined> {
   const { signal } = context;
+  let isAgain = false;
   for (let delay = 500; !signal.aborted; delay = Math.min(delay * 2, longestDelayMs)) {
     try {
       const dialect = await parts.dialect(context);
@@ -42,6 +45,8 @@ export async function* changesOf(
       for await (const change of stream) {
         if (change.kind === 'connected') {
           delay = 500;
+          if (isAgain && parts.isMissed === true) yield* listsOf(filter);
+          isAgain = true;
           continue;
         }
         if (change.kind !== 'resource' && change.kind !== 'log') parts.onListChange();
@@ -51,6 +56,13 @@ export async function* changesOf(
       // Best effort: the next attempt may find the server again.
     }
     await sleep(delay, undefined, { signal, ref: false }).catch(() => undefined);
+  }
+}
+
+/** A change of every list that a subscriber wants to hear of. */
+function* listsOf(filter: ChangeFilter): Generator<PeerChange> {
+  for (const kind of ['tools', 'prompts', 'resources'] as const) {
+    if (filter[kind] === true) yield { kind };
   }
 }
 
@@ -98,14 +110,15 @@ async function* legacyChanges(
   const queue = new Map<string, PeerChange>();
   let logs = 0;
   let wake = Promise.withResolvers<void>();
-  const listening = await dialect.listen(context, (method, params) => {
+  const abort = (): void => wake.resolve();
+  const hear = (method: string, params: JsonObject): void => {
     const change = changeOf(method, params);
     if (change === undefined || !wanted(filter, change)) return;
     const key = change.kind === 'log' ? `log ${(logs += 1)}` : JSON.stringify(change);
     if (queue.size < maxQueued) queue.set(key, change);
     wake.resolve();
-  });
-  const abort = (): void => wake.resolve();
+  };
+  const listening = await dialect.listen(context, hear, abort);
   context.signal.addEventListener('abort', abort, { once: true });
   try {
     await subscribe(dialect, 'resources/subscribe', filter, context, requestMs);

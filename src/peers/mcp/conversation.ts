@@ -8,7 +8,7 @@ import type { RpcError, RpcOutcome } from '../../model/mcp.ts';
 import type { PeerContext } from '../../ports/peer.ts';
 import { hopMembers } from '../../translate/hop-meta.ts';
 import type { Stage } from './faults.ts';
-import type { Incoming } from './exchange.ts';
+import type { Incoming } from './wire.ts';
 import type { ParamHeader } from './param-headers.ts';
 
 /** A legacy session by its id, as a position keeps it. */
@@ -96,10 +96,14 @@ export interface Dialect {
     context: PeerContext,
     options: ConversationOptions,
   ): Conversation;
-  /** Hears the notifications that come outside of calls. Legacy only: else nothing is heard. */
+  /**
+   * Hears the notifications that come outside of calls. Legacy only: else nothing is heard.
+   * `onLost` hears when nothing more will be, where that is known at once.
+   */
   listen(
     context: PeerContext,
     listener: (method: string, params: JsonObject) => void,
+    onLost: () => void,
   ): Promise<Listening>;
   close(): Promise<void>;
 }

@@ -10,7 +10,7 @@ import type { PeerContext, PeerEvent } from '../../ports/peer.ts';
 import { asking } from './answers.ts';
 import { canAnswer } from './capabilities.ts';
 import { unanswerable, type Dialect, type SessionName } from './conversation.ts';
-import type { Incoming } from './exchange.ts';
+import type { Incoming } from './wire.ts';
 import type { Stage } from './faults.ts';
 import type { HeldCall, HeldCalls, OpenCall, Remember } from './held-calls.ts';
 import type { ParamHeader } from './param-headers.ts';

@@ -14,9 +14,9 @@ import {
 } from '../../model/mcp.ts';
 import type { PeerContext } from '../../ports/peer.ts';
 import type { ServerDescription } from './conversation.ts';
-import { ask } from './exchange.ts';
 import { offProtocol, rpcFailed } from './faults.ts';
 import { modernHeaders, modernRequest, type DialectParts } from './modern-dialect.ts';
+import { ask } from './wire.ts';
 
 /** The answer to the probe. */
 export type Era =
@@ -54,6 +54,9 @@ export async function probeEra(
   } catch (error) {
     // An HTTP status without an MCP message, or an answer in another shape, is no modern server.
     if (error instanceof GatewayError && error.code === 'peer-protocol') return { kind: 'legacy' };
+    // Spec: ibid., basic/transports/stdio: a server that says nothing to it may know no such request.
+    const isSilent = error instanceof GatewayError && error.code === 'peer-timeout';
+    if (isSilent && wire.isShared) return { kind: 'legacy' };
     throw error;
   }
   if ('error' in outcome) return eraOfError(wire.peerId, outcome.error);

@@ -7,8 +7,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GatewayError } from '../../model/errors.ts';
 import { isObject, type JsonObject } from '../../model/json.ts';
-import type { RpcOutcome } from '../../model/mcp.ts';
-import type { Principal } from '../../model/principal.ts';
 import type { OnBehalf } from '../../ports/credentials.ts';
 import {
   badStatus,
@@ -22,47 +20,16 @@ import { isOk, mediaType, send, type HttpReply, type McpEgress } from './http.ts
 import { messagesFrom, outcomeFrom, parsed, type WireMessage } from './messages.ts';
 import { SilenceWatch } from './silence-watch.ts';
 import { EventTooLargeError, serverSentEvents } from './sse.ts';
+import type { ExchangeOptions, Incoming, WireRequest } from './wire.ts';
 
 /** The way to one peer. */
-export interface Wire {
+export interface HttpPlace {
   readonly peerId: string;
   readonly url: string;
   readonly egress: McpEgress;
   readonly credentials?: (behalf: OnBehalf) => Promise<Readonly<Record<string, string>>>;
   readonly maxBytes: number;
 }
-
-/** A request to send. */
-export interface WireRequest {
-  readonly id: string;
-  readonly method: string;
-  readonly params: JsonObject;
-}
-
-/** How to send it. */
-export interface ExchangeOptions {
-  readonly headers: Record<string, string>;
-  /** For whom it is sent. */
-  readonly principal: Principal;
-  readonly signal: AbortSignal;
-  readonly stage: Stage;
-  /** The longest silence of the peer, in milliseconds. */
-  readonly silenceMs: number;
-  /** Whether the peer waits for us, so that its silence is fine. */
-  readonly held?: () => boolean;
-  /** Hears of the reply, for its headers. */
-  readonly onReply?: (reply: HttpReply) => void;
-  /** Headers of a GET that resumes a broken stream; absent where streams cannot be resumed. */
-  readonly resumeHeaders?: () => Record<string, string>;
-  /** Hears the id of each event: where the stream can be resumed. */
-  readonly onEventId?: (id: string) => void;
-}
-
-/** What came on the stream of a request: notifications and requests, and the outcome as the last. */
-export type Incoming =
-  | { kind: 'notification'; method: string; params: JsonObject }
-  | { kind: 'request'; id: string | number; method: string; params: JsonObject }
-  | { kind: 'outcome'; outcome: RpcOutcome; status: number };
 
 const resumeAttempts = 5;
 /** A server may have us poll, but not without a pause. */
@@ -73,7 +40,7 @@ const jsonType = 'application/json';
 
 /** Sends a request and yields what comes back, ending with the outcome. Throws GatewayError. */
 export async function* exchange(
-  wire: Wire,
+  wire: HttpPlace,
   request: WireRequest,
   options: ExchangeOptions,
 ): AsyncGenerator<Incoming, void, undefined> {
@@ -103,7 +70,7 @@ export async function* exchange(
  * Spec: MCP 2025-11-25 basic/transports "Resumability and Redelivery"
  */
 export async function* resumeExchange(
-  wire: Wire,
+  wire: HttpPlace,
   place: { requestId: string; lastEventId: string },
   options: ExchangeOptions,
 ): AsyncGenerator<Incoming, void, undefined> {
@@ -120,7 +87,7 @@ export async function* resumeExchange(
 
 /** Sends a notification or a response. Throws GatewayError when the server does not take it. */
 export async function deliver(
-  wire: Wire,
+  wire: HttpPlace,
   message: JsonObject,
   options: ExchangeOptions,
 ): Promise<void> {
@@ -139,7 +106,7 @@ export async function deliver(
 
 /** Opens the standalone stream of a legacy session, or `undefined` where the server has none. */
 export async function* standalone(
-  wire: Wire,
+  wire: HttpPlace,
   options: Omit<ExchangeOptions, 'silenceMs'> & { onOpen: (open: boolean) => void },
 ): AsyncGenerator<WireMessage, void, undefined> {
   const reply = await get(wire, options.headers, options);
@@ -156,22 +123,8 @@ export async function* standalone(
   }
 }
 
-/** Sends a request and waits for its outcome; `onMessage` hears what comes before. */
-export async function ask(
-  wire: Wire,
-  request: WireRequest,
-  options: ExchangeOptions,
-  onMessage?: (message: Exclude<Incoming, { kind: 'outcome' }>) => void,
-): Promise<{ outcome: RpcOutcome; status: number }> {
-  for await (const incoming of exchange(wire, request, options)) {
-    if (incoming.kind === 'outcome') return incoming;
-    onMessage?.(incoming);
-  }
-  throw unavailable(wire.peerId, options.stage);
-}
-
 async function post(
-  wire: Wire,
+  wire: HttpPlace,
   message: JsonObject,
   { headers, principal }: Pick<ExchangeOptions, 'headers' | 'principal'>,
   watch: SilenceWatch,
@@ -196,7 +149,7 @@ async function post(
 
 /** Opens an event stream of the server. */
 async function get(
-  wire: Wire,
+  wire: HttpPlace,
   headers: Record<string, string>,
   behalf: OnBehalf,
 ): Promise<HttpReply> {
@@ -210,7 +163,12 @@ async function get(
 }
 
 /** A reply that is one JSON document, or an HTTP error. */
-async function single(wire: Wire, id: string, reply: HttpReply, stage: Stage): Promise<Incoming> {
+async function single(
+  wire: HttpPlace,
+  id: string,
+  reply: HttpReply,
+  stage: Stage,
+): Promise<Incoming> {
   const { status } = reply;
   const ok = isOk(status);
   if (status === 401 || status === 403 || status === 202 || mediaType(reply) !== jsonType) {
@@ -231,7 +189,7 @@ async function single(wire: Wire, id: string, reply: HttpReply, stage: Stage): P
 
 /** Reads a stream from its first reply on, or from an event of it. */
 async function* streamed(
-  wire: Wire,
+  wire: HttpPlace,
   id: string,
   from: HttpReply | string,
   options: ExchangeOptions,
@@ -301,7 +259,7 @@ function isResumable(error: unknown): boolean {
 }
 
 async function resumed(
-  wire: Wire,
+  wire: HttpPlace,
   lastEventId: string,
   options: ExchangeOptions,
   watch: SilenceWatch,
@@ -324,7 +282,7 @@ async function resumed(
  * Credentials that cannot be had any more are the end of the connection to a request that was sent:
  * whoever hears that they are missing may take it for one that was not.
  */
-function sentBefore(wire: Wire, stage: Stage, error: unknown): unknown {
+function sentBefore(wire: HttpPlace, stage: Stage, error: unknown): unknown {
   const isRefused =
     error instanceof GatewayError &&
     (error.code === 'connection-needed' || error.code === 'peer-refused');

@@ -29,6 +29,15 @@ export function unavailable(peerId: string, stage: Stage, cause?: unknown): Gate
   return new GatewayError('peer-unavailable', text, { facts: { peer: peerId, stage }, cause });
 }
 
+/** A server that was lent over a channel is not there. */
+export function lenderAway(peerId: string, stage: Stage): GatewayError {
+  return new GatewayError(
+    'peer-unavailable',
+    `The lender of "${peerId}" went away before it answered. It may come back: try again later.`,
+    { facts: { peer: peerId, stage } },
+  );
+}
+
 /** The peer said nothing for too long. */
 export function timedOut(peerId: string, stage: Stage, timeoutMs: number): GatewayError {
   return new GatewayError(

@@ -21,10 +21,10 @@ import {
   type SessionName,
   type StreamPlace,
 } from './conversation.ts';
-import { exchange, resumeExchange, type Incoming, type WireRequest } from './exchange.ts';
 import type { DialectParts } from './modern-dialect.ts';
 import { wireAnswer, type ServerMessage, type Session, type SessionCall } from './session.ts';
 import { Sessions, type SessionLimits } from './sessions.ts';
+import type { ExchangeOptions, Incoming, WireRequest } from './wire.ts';
 
 /** Notifications from elsewhere that a call's reader has not read yet; more are dropped. */
 const maxPushed = 256;
@@ -61,13 +61,18 @@ export class LegacyDialect implements Dialect {
   async listen(
     context: PeerContext,
     listener: (method: string, params: JsonObject) => void,
+    onLost: () => void,
   ): Promise<Listening> {
     const session = await this.sessions.of(context);
     const hear = (message: ServerMessage): void => listener(message.method, message.params);
     session.listeners.add(hear);
+    session.enders.add(onLost);
     return {
       lost: () => session.ended,
-      stop: () => void session.listeners.delete(hear),
+      stop: () => {
+        session.listeners.delete(hear);
+        session.enders.delete(onLost);
+      },
     };
   }
 
@@ -256,12 +261,11 @@ class LegacyConversation implements Conversation, SessionCall {
 
   #exchange(
     request: WireRequest,
-    options: Parameters<typeof exchange>[2],
+    options: ExchangeOptions,
   ): AsyncGenerator<Incoming, void, undefined> {
+    const { wire } = this.#parts;
     const { stream } = this.#opening.options;
-    return stream === undefined
-      ? exchange(this.#parts.wire, request, options)
-      : resumeExchange(this.#parts.wire, stream, options);
+    return stream === undefined ? wire.exchange(request, options) : wire.resume(stream, options);
   }
 
   /** The session to speak in. One that was lost took its name with it. */

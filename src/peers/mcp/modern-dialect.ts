@@ -18,9 +18,9 @@ import {
   type Listening,
   type ServerDescription,
 } from './conversation.ts';
-import { exchange, type Incoming, type Wire } from './exchange.ts';
 import { paramHeaderValues, routingHeaders } from './param-headers.ts';
 import { checkResultType } from './result-type.ts';
+import type { Incoming, Wire } from './wire.ts';
 
 /** Who we say we are. */
 export interface ClientInfo {
@@ -65,7 +65,7 @@ export class ModernDialect implements Dialect {
       clientInfo,
       progressToken: options.progressToken,
     });
-    const incoming = exchange(wire, request, {
+    const incoming = wire.exchange(request, {
       headers: {
         ...modernHeaders(method, params, context),
         ...paramHeaderValues(options.paramHeaders ?? [], (params['arguments'] ?? {}) as JsonObject),
@@ -74,6 +74,7 @@ export class ModernDialect implements Dialect {
       signal: stop.signal,
       stage: options.stage,
       silenceMs: options.silenceMs,
+      endsWithReader: true,
     });
     return new ModernConversation(incoming, stop, (result) =>
       checkResultType(wire.peerId, options.stage, method, result),

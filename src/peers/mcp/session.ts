@@ -11,15 +11,14 @@ import { legacyRevisions } from '../../model/mcp.ts';
 import type { Clock } from '../../model/ids.ts';
 import type { Principal } from '../../model/principal.ts';
 import type { PeerContext } from '../../ports/peer.ts';
-import { clientCapabilities } from './capabilities.ts';
+import { clientCapabilities, connectionCapabilities } from './capabilities.ts';
 import { ClientTasks, type ClientAnswer } from './client-tasks.ts';
 import type { ServerDescription, SessionName } from './conversation.ts';
 import { initializeRevisions } from './era.ts';
-import { ask, deliver, standalone } from './exchange.ts';
 import { badStatus, offProtocol, rpcFailed } from './faults.ts';
-import { send } from './http.ts';
 import type { WireMessage } from './messages.ts';
 import type { DialectParts } from './modern-dialect.ts';
+import { ask } from './wire.ts';
 
 /** A request or notification of the server. */
 export type ServerMessage = Exclude<WireMessage, { kind: 'response' }>;
@@ -44,6 +43,8 @@ export class Session {
   /** The tasks that the server made of its questions. */
   readonly clientTasks: ClientTasks;
   readonly listeners = new Set<(message: ServerMessage) => void>();
+  /** Hear that the session has ended. */
+  readonly enders = new Set<() => void>();
   readonly id: string | undefined;
   readonly description: ServerDescription;
   /** Whether the server asks on the standalone stream, where a question names no call. */
@@ -89,7 +90,9 @@ export class Session {
         method: 'initialize',
         params: {
           protocolVersion: legacyRevisions[0],
-          capabilities: clientCapabilities(context.features, 'legacy'),
+          capabilities: wire.isShared
+            ? connectionCapabilities
+            : clientCapabilities(context.features, 'legacy'),
           clientInfo: { ...clientInfo },
         },
       },
@@ -111,8 +114,7 @@ export class Session {
     const description = describe(wire.peerId, outcome.result);
     const { principal } = context;
     const session = new Session(parts, { id, description, principal }, options.clock);
-    await deliver(
-      wire,
+    await wire.deliver(
       { method: lifeline },
       {
         headers: session.headers(),
@@ -153,7 +155,7 @@ export class Session {
 
   /** Sends a notification or a response. */
   async send(message: JsonObject, silenceMs: number): Promise<void> {
-    await deliver(this.#parts.wire, message, {
+    await this.#parts.wire.deliver(message, {
       headers: this.headers(),
       principal: this.#principal,
       signal: this.#stop.signal,
@@ -185,13 +187,11 @@ export class Session {
     if (this.ended) return;
     this.ended = true;
     this.#stop.abort();
+    for (const ended of this.enders) ended();
     if (!tell || this.id === undefined) return;
-    const { wire } = this.#parts;
     const behalf = { principal: this.#principal, signal: AbortSignal.timeout(2000) };
     try {
-      const headers = { ...this.headers(), ...(await wire.credentials?.(behalf)) };
-      const request = { method: 'DELETE' as const, headers, signal: behalf.signal };
-      (await send(wire.egress, wire.url, request, wire.maxBytes)).discard();
+      await this.#parts.wire.leave(this.headers(), behalf);
     } catch {
       // The server forgets a session by itself.
     }
@@ -203,7 +203,7 @@ export class Session {
     for (let delay = 500; !signal.aborted; delay = Math.min(delay * 2, 30_000)) {
       try {
         let offered = false;
-        const messages = standalone(this.#parts.wire, {
+        const messages = this.#parts.wire.standalone({
           headers: this.headers(),
           principal: this.#principal,
           signal,
@@ -229,6 +229,11 @@ export class Session {
 
   async #receive(message: ServerMessage): Promise<void> {
     if (message.kind === 'notification') {
+      // Each call knows its own questions: it does not matter whether somebody reads it now.
+      if (this.#parts.wire.isShared && message.method === 'notifications/cancelled') {
+        for (const call of this.calls) call.push(message);
+        return;
+      }
       const isLog = message.method === 'notifications/message';
       const call = isLog ? this.#callOf(message.params) : undefined;
       if (call === undefined || call.held) this.hear(message);

@@ -43,7 +43,7 @@ export class Sessions {
       if (session?.id === name.id && !session.ended) return session;
     }
     const session = Session.adopt(this.#parts, name, context.principal, this.#clock);
-    this.#sessions.set(`${keyOf(context)}\n${name.id}`, {
+    this.#sessions.set(`${this.#keyOf(context)}\n${name.id}`, {
       begun: Promise.resolve(session),
       owner: ownerKey(context.principal),
       session,
@@ -54,7 +54,7 @@ export class Sessions {
 
   /** The session of this caller. Callers that ask at once share one handshake. */
   async of(context: PeerContext): Promise<Session> {
-    return this.#ready(this.#entry(keyOf(context), context), context);
+    return this.#ready(this.#entry(this.#keyOf(context), context), context);
   }
 
   /**
@@ -62,10 +62,10 @@ export class Sessions {
    * its own while there are not too many: only then it is clear what a question is about.
    */
   async forCall(context: PeerContext): Promise<{ session: Session; done: () => void }> {
-    const key = keyOf(context);
+    const key = this.#keyOf(context);
     let entry = this.#entry(key, context);
     for (let n = 1; n < maxOwnSessions && entry.calls > 0; n += 1) {
-      if (!this.#asksOutside) break;
+      if (!this.#asksOutside || this.#parts.wire.isShared) break;
       entry = this.#entry(`${key}\n#${n}`, context);
     }
     entry.calls += 1;
@@ -158,7 +158,13 @@ export class Sessions {
     void idle.end(true);
   }
 
+  /** A connection is one session, for whoever uses it. */
+  #keyOf(context: PeerContext): string {
+    return this.#parts.wire.isShared ? '' : keyOf(context);
+  }
+
   #leaveUnused(): void {
+    if (this.#parts.wire.isShared) return;
     const limit = this.#clock() - this.#limits.unusedMs;
     for (const { session } of this.#sessions.values()) {
       if (session === undefined || session.lastUsed > limit) continue;
