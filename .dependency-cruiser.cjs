@@ -79,7 +79,7 @@ module.exports = {
       comment:
         'SDK runtimes stay in the faces, the connectors and the libraries for others; model/ is the door to their types (that it takes types only is seen by the architecture test)',
       severity: 'error',
-      from: { path: '^src/', pathNot: [unitTest, '^src/(a2a|mcp|peers|borrower|model)/'] },
+      from: { path: '^src/', pathNot: [unitTest, '^src/(a2a|mcp|peers|borrower|lender|model)/'] },
       to: { path: sdk },
     },
     {

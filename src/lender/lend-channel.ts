@@ -22,8 +22,12 @@ export interface LendOptions {
   readonly gateway: string;
   /** What the gateway calls what is lent: a-z, 0-9 and "-"; `tools` when absent. */
   readonly name?: string;
-  /** Who lends; nobody in particular when absent, which a gateway on this machine may allow. */
-  readonly auth?: MachineCredentials;
+  /**
+   * Who lends: a machine with its key, or whoever makes the headers of each connection
+   * (`Authorization`, and `DPoP` for a bound token). Nobody in particular when absent, which a
+   * gateway on this machine may allow.
+   */
+  readonly auth?: MachineCredentials | ChannelHeaders;
   /** Where the proxy is read from; the environment of this process when absent. */
   readonly environment?: Environment;
   /** Hears what happens, in words for people. */
@@ -86,7 +90,9 @@ export class LendChannel {
     this.#headers =
       auth === undefined
         ? async () => ({})
-        : machineHeaders(this.#gateway, auth, this.#outbound.fetch);
+        : typeof auth === 'function'
+          ? auth
+          : machineHeaders(this.#gateway, auth, this.#outbound.fetch);
     const { signal } = options;
     if (signal?.aborted === true) this.close();
     else signal?.addEventListener('abort', () => this.close(), { once: true });

@@ -1,6 +1,6 @@
 /**
- * The definitions of lent tools: those of their peers, under the names that they are lent by. A peer
- * that is away has none now; its tools are lent all the same.
+ * The definitions of lent tools: those of their peers, under the names that they are lent by. What a
+ * peer that is away has is not known now; its tools are lent all the same.
  */
 import { createHash } from 'node:crypto';
 import type { JsonObject } from '../model/json.ts';
@@ -45,11 +45,11 @@ export async function catalogueOf(
     ids.map(async (id) => {
       const peer = peerAt(id);
       const tools = peer && (await toolsOf(peer, context).catch(() => undefined));
-      return [id, tools ?? []] as const;
+      return [id, tools] as const;
     }),
   );
   const byPeer = new Map(known);
-  const tools = lease.tools.flatMap((lent) => shownTool(lent, byPeer.get(lent.peer) ?? []));
+  const tools = lease.tools.flatMap((lent) => shownTool(lent, byPeer.get(lent.peer)));
   return {
     serverInfo: { name: 'lent-tools', title: 'Lent tools', version: '1' },
     instructions: 'Tools that are lent for one task. They are gone when it ends.',
@@ -63,7 +63,14 @@ export async function catalogueOf(
   };
 }
 
-function shownTool({ name, own }: LentTool, tools: readonly JsonObject[]): JsonObject[] {
+function shownTool(
+  { name, own }: LentTool,
+  tools: readonly JsonObject[] | undefined,
+): JsonObject[] {
+  if (tools === undefined) {
+    const description = 'This tool is away at the moment.';
+    return [{ name, description, inputSchema: { type: 'object' } }];
+  }
   const tool = tools.find((candidate) => candidate['name'] === own);
   return tool === undefined ? [] : [{ ...tool, name }];
 }

@@ -283,8 +283,9 @@ function lentTool({ tool, name, terms }: Chosen): LentTool {
 function nothingLent(peer: Peer, request?: LeaseRequest): GatewayError {
   const what = request === undefined ? '' : ` None of ${request.tools.join(', ')} may be.`;
   return new GatewayError(
-    'forbidden',
+    'invalid-params',
     `Nothing is lent to "${peer.id}".${what} The operator's rules decide (see lending in the configuration); you can lend what you may call yourself.`,
+    { facts: { field: 'lend.tools' } },
   );
 }
 
