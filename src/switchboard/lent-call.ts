@@ -22,6 +22,7 @@ import { messageFromResponses } from '../translate/questions.ts';
 import { toolResultFromMessage, toolResultFromTask } from '../translate/results.ts';
 import { messageFromArguments, skillOfTool } from '../translate/skills.ts';
 import { readResource } from './lent-catalogue.ts';
+import { RefusedCallError } from './refused-call.ts';
 
 /** What a call needs. */
 export interface LentCallParts {
@@ -89,50 +90,78 @@ export class RoutedCall {
 
   async *#run(first: AsyncIterable<PeerEvent>): Events {
     let source = first;
-    for (;;) {
-      const asked = yield* this.#read(source);
-      if (asked === undefined) return;
-      const { target, context } = this.#parts;
-      const answers = await this.#answers(asked, context.signal);
-      const message = messageFromResponses(answers, this.#parts.mintId());
-      source = target.followUp(this.#position ?? {}, { message, open: asked }, context);
+    try {
+      for (;;) {
+        const answered = yield* this.#read(source);
+        if (answered === undefined) return;
+        const { asked, answers } = answered;
+        const { target, context, mintId } = this.#parts;
+        const isDismissed = Object.values(answers).some(({ action }) => action === 'cancel');
+        // An agent is told nothing then, and would wait for ever; a server hears of it.
+        if (isDismissed && target.protocol === 'a2a') throw unanswered();
+        const message = messageFromResponses(answers, mintId());
+        source = target.followUp(this.#position ?? {}, { message, open: asked }, context);
+      }
+    } catch (error) {
+      // Nobody can be asked, or the answer did not do: the peer must not wait for ever.
+      void this.cancel().catch(() => {});
+      throw error;
     }
   }
 
-  /** Reads to the end of the call, or to questions that have to be answered before it goes on. */
-  async *#read(source: AsyncIterable<PeerEvent>): AsyncGenerator<PeerEvent, Asked | undefined> {
+  /** Reads to the end of the call, or until questions are answered without which it does not go on. */
+  async *#read(source: AsyncIterable<PeerEvent>): AsyncGenerator<PeerEvent, Answered | undefined> {
     const iterator = source[Symbol.asyncIterator]();
-    let link: AbortController | undefined;
+    let asking: Asking | undefined;
+    let next = iterator.next();
+    next.catch(() => {});
     try {
       for (;;) {
-        const next = await iterator.next();
-        if (next.done === true) return undefined;
-        const event = next.value;
-        if (event.kind !== 'status' || !isInterrupted(event.state)) {
-          if (event.kind === 'status') link?.abort();
-          yield* this.#shown(event);
-          if (event.kind === 'message') return undefined;
-          if (event.kind === 'status' && isTerminal(event.state)) return undefined;
+        const heard = await Promise.race(asking === undefined ? [next] : [next, asking.answers]);
+        if ('answers' in heard) {
+          if (!this.#goesOnByItself(heard)) return heard;
+          // Nothing is sent: the page was opened, and the agent is watched until it goes on.
+          asking = undefined;
           continue;
         }
-        const asked = (event.questions ?? []).map(withKey);
-        if (event.state !== 'TASK_STATE_AUTH_REQUIRED' || this.#parts.target.protocol === 'mcp') {
-          return asked;
+        if (heard.done === true) return asking === undefined ? undefined : await asking.answers;
+        const event = heard.value;
+        next = iterator.next();
+        next.catch(() => {});
+        if (event.kind === 'status') {
+          asking?.stop.abort();
+          asking = isInterrupted(event.state) ? this.#ask(event) : undefined;
+          if (asking !== undefined) continue;
         }
-        // The agent goes on by itself when the page was visited: nothing is sent, and it is watched.
-        link?.abort();
-        link = new AbortController();
-        this.#show(asked, link.signal);
+        yield* this.#shown(event);
+        if (event.kind === 'message') return undefined;
+        if (event.kind === 'status' && isTerminal(event.state)) return undefined;
       }
     } finally {
-      link?.abort();
+      asking?.stop.abort();
       void Promise.resolve(iterator.return?.()).catch(() => {});
     }
   }
 
-  #show(asked: Asked, signal: AbortSignal): void {
-    const both = AbortSignal.any([signal, this.#parts.context.signal]);
-    void this.#answers(asked, both).catch(() => {});
+  /** Puts questions to the lender's caller, until they are answered or the peer goes on. */
+  #ask({ state, questions = [] }: PeerEvent & { kind: 'status' }): Asking {
+    const stop = new AbortController();
+    const signal = AbortSignal.any([stop.signal, this.#parts.context.signal]);
+    const asked = questions.map(withKey);
+    const answers = Promise.all(
+      asked.map(async (one) => [one.key, await this.#parts.ask(one, signal)] as const),
+    ).then((all) => ({ state, asked, answers: Object.fromEntries(all) }));
+    // One that is taken back is rejected, and nobody waits for it then.
+    answers.catch(() => {});
+    return { stop, answers };
+  }
+
+  /** An agent that waits for a page to be visited is sent nothing when it was opened. */
+  #goesOnByItself({ state, answers }: Answered): boolean {
+    const isOpened = Object.values(answers).every(({ action }) => action === 'accept');
+    return (
+      state === 'TASK_STATE_AUTH_REQUIRED' && isOpened && this.#parts.target.protocol === 'a2a'
+    );
   }
 
   *#shown(event: PeerEvent): Generator<PeerEvent> {
@@ -218,13 +247,6 @@ export class RoutedCall {
     this.#artifacts.set(artifact.artifactId, { ...known, ...artifact, parts });
   }
 
-  async #answers(asked: Asked, signal: AbortSignal): Promise<Record<string, JsonObject>> {
-    const answers = await Promise.all(
-      asked.map(async (one) => [one.key, await this.#parts.ask(one, signal)] as const),
-    );
-    return Object.fromEntries(answers);
-  }
-
   async #turn(): Promise<PeerTurn> {
     const { target, tool, arguments: args, context, mintId } = this.#parts;
     if (target.protocol === 'a2a') {
@@ -264,7 +286,23 @@ export class RoutedCall {
   }
 }
 
-type Asked = OpenQuestion[];
+function unanswered(): RefusedCallError {
+  return new RefusedCallError(
+    'unsupported',
+    'This tool asked something of the person who lent it, and they did not answer. Go on without it.',
+  );
+}
+
+interface Answered {
+  readonly state: TaskState;
+  readonly asked: OpenQuestion[];
+  readonly answers: Record<string, JsonObject>;
+}
+
+interface Asking {
+  readonly stop: AbortController;
+  readonly answers: Promise<Answered>;
+}
 
 function withKey(question: PeerQuestion, index: number): OpenQuestion {
   return { ...question, key: question.peerKey ?? `q${index + 1}` };

@@ -76,6 +76,34 @@ describe('a borrower', () => {
     await client.close();
   });
 
+  it('of a skill that asks leaves the answer to the lender, and hears of none', async () => {
+    await start([rule]);
+    const asked = userWho(
+      { action: 'accept', content: { answer: 'Lisbon' } },
+      { action: 'decline' },
+      { action: 'accept' },
+    );
+    const client = await connectModernClient(gateway.mcp('agent'), { user: asked });
+    const called = client.callTool({ name: 'hold', arguments: { message: 'Act' } });
+    const task = await agent.next();
+    const lease = await agent.open(task.offer);
+    const skill = (name: string, message: string) =>
+      lease.client.callTool({ name: `helper__${name}`, arguments: { message } });
+    expect(JSON.stringify(await skill('ask', 'Where to?'))).toContain('Lisbon');
+    expect(JSON.stringify(await skill('ask', 'Where to?'))).toContain('The user declined');
+    const waiting = skill('auth', 'go');
+    await expect.poll(() => asked.asked.length).toBe(3);
+    expect(asked.asked[2]).toMatchObject({ mode: 'url' });
+    await expect.poll(() => helper.waitingForAuth().length).toBe(1);
+    const [taskId = ''] = helper.waitingForAuth();
+    expect(helper.completeAuth(taskId)).toBe(true);
+    expect(await waiting).toMatchObject({ content: [{ type: 'text' }] });
+    await lease.close();
+    task.complete('Done');
+    await called;
+    await client.close();
+  });
+
   it('gets a task for a call that is long, where it can follow one', async () => {
     await start([rule]);
     const client = await connectModernClient(gateway.mcp('agent'));
