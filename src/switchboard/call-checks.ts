@@ -46,6 +46,8 @@ export interface LentCall {
   /** The callback's own task. */
   readonly task?: string;
   readonly trace?: string;
+  /** An earlier process has charged it. */
+  readonly isCharged?: boolean;
 }
 
 /** A call that may be made. */
@@ -90,7 +92,7 @@ export class CallChecks {
       about = { ...about, peer: tool.peer, tool: tool.own };
       const today = this.#today(chain, tool);
       this.#checkArguments(tool, today.arguments, call.arguments);
-      await this.#charge(chain, tool);
+      if (call.isCharged !== true) await this.#charge(chain, tool);
       const signal = onChain(chain, tool);
       await this.#approve({ chain, tool, today }, call, signal);
       signal.throwIfAborted();

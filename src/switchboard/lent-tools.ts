@@ -66,16 +66,26 @@ export class LentTools implements ToolPeer {
     throw new GatewayError('forbidden', `The tool "${name}" is not lent. List the tools again.`);
   }
 
-  async *start(turn: PeerTurn, context: PeerContext): Events {
-    const { call } = turn;
+  async *start({ call }: PeerTurn, context: PeerContext): Events {
     if (call === undefined) throw new GatewayError('unsupported', 'Only tools are lent here.');
+    yield* this.#make({ ...call, isCharged: false }, context);
+  }
+
+  async *#make(asked: AskedCall, context: PeerContext): Events {
+    const call = { ...asked };
     let running: Running | undefined;
     let allowed: AllowedCall | undefined;
     let outcome = 'failed';
     try {
-      const checking = this.#allow(call, context, (chain) => (running = this.#running(chain)));
+      const checking = this.#allow(call, context, (chain) => {
+        call.isCharged = true;
+        return (running = this.#running(chain));
+      });
       // Somebody may have to approve it, which takes as long as people do.
-      if (!(await settlesSoon(checking))) yield { kind: 'status', state: 'TASK_STATE_WORKING' };
+      if (!(await settlesSoon(checking))) {
+        yield { kind: 'position', position: { checking: { ...call } } };
+        yield { kind: 'status', state: 'TASK_STATE_WORKING' };
+      }
       allowed = await checking;
       const [{ task, grantee }] = allowed.chain;
       const { peer, own } = allowed.tool;
@@ -103,8 +113,9 @@ export class LentTools implements ToolPeer {
     const place = placeOf(position);
     if (place === undefined) {
       // It was still being decided on: nothing has reached the peer.
-      if (sending?.kind !== 'start') throw outcomeUnknown();
-      yield* this.start(sending.turn, context);
+      const call = askedIn(position) ?? (sending?.kind === 'start' ? sending.turn.call : undefined);
+      if (call === undefined) throw outcomeUnknown();
+      yield* this.#make({ isCharged: false, ...call }, context);
       return;
     }
     const chain = await this.#options.checks.chain(leaseOfCaller(context.principal));
@@ -148,7 +159,7 @@ export class LentTools implements ToolPeer {
   }
 
   #allow(
-    call: { name: string; arguments: JsonObject },
+    call: AskedCall,
     context: PeerContext,
     run: (chain: LeaseChain) => Running,
   ): Promise<AllowedCall> {
@@ -157,6 +168,7 @@ export class LentTools implements ToolPeer {
         under: leaseOfCaller(context.principal) ?? '',
         name: call.name,
         arguments: call.arguments,
+        isCharged: call.isCharged,
         caller: context.principal,
         ...(context.task !== undefined && { task: context.task }),
         ...traceIdOf(context.trace),
@@ -243,6 +255,13 @@ export class LentTools implements ToolPeer {
   }
 }
 
+/** A call that is being decided on. */
+interface AskedCall {
+  readonly name: string;
+  readonly arguments: JsonObject;
+  readonly isCharged: boolean;
+}
+
 type Running = ReturnType<LeaseBook['running']>;
 
 /** Calls that are slower than this are shown as working (ms). */
@@ -304,6 +323,14 @@ function placeOf(json: JsonObject | undefined): Place | undefined {
     arguments: isObject(args) ? (args as JsonObject) : {},
     ...(isObject(at) && { at: at as JsonObject }),
   };
+}
+
+function askedIn(json: JsonObject | undefined): AskedCall | undefined {
+  const checking = json?.['checking'];
+  if (!isObject(checking)) return undefined;
+  const { name, arguments: args, isCharged } = checking;
+  if (typeof name !== 'string' || !isObject(args)) return undefined;
+  return { name, arguments: args as JsonObject, isCharged: isCharged === true };
 }
 
 function outcomeOf({ state }: PeerEvent & { kind: 'status' }): string | undefined {

@@ -99,4 +99,28 @@ describe('the lender', () => {
     expect(updates).toContain('"agent" calls files/echo.');
     expect(updates).toContain('Done');
   });
+
+  it('is asked again after a restart, where the borrower follows its call as a task', async () => {
+    const wire = new WireClient(gateway.mcp('agent'));
+    const created = await wire.call('hold', { message: 'Act' });
+    const taskId = String(created['taskId']);
+    const task = await agent.next();
+    const lease = await agent.open(task.offer);
+    const borrower = new WireClient(task.offer?.resource ?? '', lease.fetch);
+    const call = await borrower.call('files__echo', { text: 'lent' });
+    expect(call).toMatchObject({ resultType: 'task', status: 'working' });
+    const isAsked = (one: Record<string, unknown>): boolean => one['status'] === 'input_required';
+    await wire.pollTask(taskId, isAsked);
+    await gateway.restart();
+    const waiting = await wire.pollTask(taskId, isAsked);
+    const [[key = '', request] = []] = Object.entries(waiting['inputRequests'] ?? {});
+    expect(request).toMatchObject({ params: { message: question } });
+    await wire.request('tasks/update', { taskId, inputResponses: { [key]: allow } });
+    const ended = await borrower.pollTask(String(call['taskId']));
+    expect(ended).toMatchObject({ status: 'completed', result: { content: lent } });
+    expect(files.ledger.of('executed', 'echo').length).toBeLessThanOrEqual(1);
+    await lease.close();
+    task.complete('Done');
+    expect(await wire.pollTask(taskId)).toMatchObject({ result: { content: [{ text: 'Done' }] } });
+  });
 });
