@@ -5,7 +5,8 @@
 import { appendCheckpoint, readCheckpoints, signCheckpoint } from './auth/audit-checkpoints.ts';
 import type { SigningKeys } from './auth/signing-keys.ts';
 import type { Clock } from './model/ids.ts';
-import type { AuditLog, AuditStore } from './ports/audit.ts';
+import type { BusinessEvent } from './observe/events.ts';
+import type { AuditEvent, AuditLog, AuditStore } from './ports/audit.ts';
 
 /** What the log needs. */
 export interface AuditParts {
@@ -16,6 +17,8 @@ export interface AuditParts {
   readonly clock: Clock;
   /** Hears that a checkpoint could not be written; the next one is tried all the same. */
   readonly report: (error: unknown) => void;
+  /** Hears of each event that is on disk; nobody when absent. */
+  readonly onAppended?: (event: AuditEvent) => void;
   /** How many entries there may be without a checkpoint. */
   readonly everyEntries?: number;
   /** How long an entry may be without one, in milliseconds. */
@@ -66,6 +69,7 @@ export function openAudit(parts: AuditParts): Audit {
         } finally {
           pending.delete(appended);
         }
+        parts.onAppended?.(event);
         unsigned += 1;
         if (unsigned >= everyEntries) void sign();
       },
@@ -77,5 +81,26 @@ export function openAudit(parts: AuditParts): Audit {
       await Promise.allSettled(pending);
       await sign();
     },
+  };
+}
+
+/** The line of the log for an event: who, what and why, and never what was said. */
+export function lendingLine({
+  kind,
+  lease,
+  task,
+  peer,
+  tool,
+  facts,
+}: AuditEvent): Extract<BusinessEvent, { event: 'lending' }> {
+  const { reason } = facts;
+  return {
+    event: 'lending',
+    what: kind,
+    ...(lease !== undefined && { lease }),
+    ...(task !== undefined && { task }),
+    ...(peer !== undefined && { peer }),
+    ...(tool !== undefined && { tool }),
+    ...(typeof reason === 'string' && { reason }),
   };
 }

@@ -4,7 +4,7 @@
 import type { IncomingMessage } from 'node:http';
 import { openAdministration, openDefinitions } from './administration.ts';
 import { adminScope } from './policy/permissions.ts';
-import { openAudit } from './audit.ts';
+import { lendingLine, openAudit } from './audit.ts';
 import { bearerCheck, loadAdminToken } from './auth/admin-token.ts';
 import { openSigningKeys } from './auth/signing-keys.ts';
 import { loadSealingSecret } from './auth/key-files.ts';
@@ -101,6 +101,10 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     keys,
     dir: config.keys.dir,
     clock,
+    onAppended: (event) => {
+      // Channels have lines of their own.
+      if (!event.kind.startsWith('channel.')) events.emit(lendingLine(event));
+    },
     report: (error) => events.emit({ event: 'internal.error', where: 'audit', error }),
   });
   const mayAdminister = bearerCheck(loadAdminToken(config.keys.dir));

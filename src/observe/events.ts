@@ -88,6 +88,16 @@ export type BusinessEvent =
     }
   | { event: 'definition.approved'; definition: string; hash: string; by: string }
   | { event: 'definition.rejected'; definition: string; hash: string; by: string }
+  /** Something was lent, redeemed, called, asked or taken back; the audit log has all of it. */
+  | {
+      event: 'lending';
+      what: string;
+      lease?: string;
+      task?: string;
+      peer?: string;
+      tool?: string;
+      reason?: string;
+    }
   | { event: 'egress.refused'; host: string; reason: string }
   | { event: 'stream.closed_slow'; face: string; taskId?: string; queued: number }
   | { event: 'internal.error'; where: string; error: unknown };
@@ -139,6 +149,7 @@ const levels = {
   'recovery.task': 'info',
   'recovery.waiting': 'info',
   'recovery.finished': 'info',
+  lending: 'info',
   'egress.refused': 'warn',
   'stream.closed_slow': 'warn',
   'internal.error': 'error',
@@ -213,6 +224,7 @@ function count(event: BusinessEvent, metrics: Metrics): void {
     case 'definition.approved':
     case 'definition.rejected':
     case 'task.late_event':
+    case 'lending':
     case 'recovery.started':
     case 'recovery.finished':
     case 'internal.error':
