@@ -1,7 +1,7 @@
 /**
  * What is decided about peers while the gateway runs: its parts, wired.
  */
-import { createAdminApi, type AdminApi } from './admin/api.ts';
+import { createAdminApi, type AdminApi, type AdminOptions } from './admin/api.ts';
 import type { PolicyInForce } from './admin/permissions-api.ts';
 import { RuntimePeers } from './admin/runtime-peers.ts';
 import { parsePeer } from './config/load.ts';
@@ -47,6 +47,7 @@ export interface AdministrationParts {
   readonly connections: () => Config['connections'];
   /** The configuration in force. */
   readonly config: () => Config;
+  readonly leases: AdminOptions['leases'];
   /** Finds out what stands behind a URL: `{ a2a: … }` or `{ mcp: … }`. */
   readonly resolve?: (url: URL, signal: AbortSignal) => Promise<JsonObject>;
 }
@@ -103,6 +104,7 @@ export async function openAdministration(parts: AdministrationParts): Promise<Ad
     definitions,
     directory,
     policy: policyOver(parts.config),
+    leases: parts.leases,
     mayAdminister: parts.mayAdminister,
     challenge: parts.challenge,
     fault: (error, where) => events.emit({ event: 'internal.error', where, error }),

@@ -1,5 +1,6 @@
 /** Lending, put together: leases, offers, redemption, and what stands behind a callback. */
 import { LRUCache } from 'lru-cache';
+import type { AdminOptions } from './admin/api.ts';
 import type { BorrowedPeers } from './borrowed-peers.ts';
 import { originsOf, type ResolvedPeerConfig } from './config/peer.ts';
 import type { Config } from './config/schema.ts';
@@ -57,6 +58,8 @@ export interface Lending {
   readonly redemption: LeaseRedemption & {
     isOpen(under: string, lease: string): Promise<boolean>;
   };
+  /** What administrators see of it, and do with it. */
+  readonly administered: AdminOptions['leases'];
   /** The same peer, lent to. */
   wrap(peer: ManagedPeer): ManagedPeer;
   /** The same registry, with what stands behind callbacks. */
@@ -137,6 +140,8 @@ export function openLending(
       );
     return lendsOn ? `${parts.publicUrl}/oauth-client.json` : undefined;
   };
+  /** Peers as they speak of themselves: their own client ids are in what they say of lending. */
+  const plain = new Map<string, Peer>();
   const endpoints = new LRUCache<string, LentTools>({ max: readyEndpoints });
   const endpointOf = (lease: string): LentTools => {
     const known = endpoints.get(lease);
@@ -156,7 +161,22 @@ export function openLending(
         return leaf.id === lease || (leaf.parent === lease && leaf.depth === 0);
       },
     },
-    wrap: (peer) => lending(peer, { offers, works, ownClient }),
+    administered: {
+      store,
+      book,
+      offers,
+      clock,
+      peerAt: (id) => plain.get(id),
+      today: parts.today,
+    },
+    wrap(peer) {
+      plain.set(peer.id, peer);
+      const close = async (): Promise<void> => {
+        if (plain.get(peer.id) === peer) plain.delete(peer.id);
+        await peer.close();
+      };
+      return lending({ ...peer, close }, { offers, works, ownClient });
+    },
     withCallbacks: (registry) => ({
       get: (id) => {
         const lease = leaseOfPeerId(id);

@@ -317,6 +317,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     organizations: () => current.organizations.map(({ id }) => id),
     connections: () => current.connections,
     config: () => current,
+    leases: lent.administered,
     configuredIds: () => current.peers.map(({ id }) => id),
     resolve: entryFrom(resolverOver(egress), () => current.organizations),
   });

@@ -1,11 +1,13 @@
 /**
- * The admin API, on plain node:http: peers and definitions, for programs on this machine.
+ * The admin API, on plain node:http: peers, definitions, permissions and leases.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { adminScope } from '../policy/permissions.ts';
 import { anonymous, ownerKey, type Principal } from '../model/principal.ts';
 import type { PeerDirectory } from '../discovery/listing.ts';
 import { decide, definitionShown, definitionsShown, kindOf } from './definitions-api.ts';
+import { leaseShown, leasesShown, revoke, type LeasesApiOptions } from './leases-api.ts';
+import { lendFor, type LendApiOptions } from './lend-api.ts';
 import { checkLocal, type AdminCheck } from './local-only.ts';
 import { peerShown, peersShown, type PeersApiOptions } from './peers-api.ts';
 import { permissionsShown, type PolicyInForce } from './permissions-api.ts';
@@ -16,6 +18,7 @@ import { bodyOf } from './request-body.ts';
 export interface AdminOptions extends PeersApiOptions {
   readonly directory: PeerDirectory;
   readonly policy: PolicyInForce;
+  readonly leases: LeasesApiOptions & LendApiOptions;
   /** Knows who may administer. */
   readonly mayAdminister: AdminCheck;
   /** The headers that tell a caller with a token which scope it lacks. */
@@ -115,6 +118,32 @@ const routes: readonly Route[] = [
       }),
     },
   },
+  {
+    path: /^\/leases$/,
+    methods: {
+      GET: async ({ query }, { leases }) => ({
+        status: 200,
+        body: await leasesShown(query, leases),
+      }),
+      POST: async ({ req, by }, { leases }) => {
+        const lent = await lendFor(await bodyOf(req), by, leases);
+        return { status: 201, body: lent, location: `/admin/leases/${lent.id}` };
+      },
+    },
+  },
+  {
+    path: /^\/leases\/([^/]+)$/,
+    methods: {
+      GET: async ({ at: [id = ''] }, { leases }) => ({
+        status: 200,
+        body: await leaseShown(id, leases),
+      }),
+      DELETE: async ({ by, at: [id = ''] }, { leases }) => ({
+        status: 200,
+        body: await revoke(id, by, leases),
+      }),
+    },
+  },
 ];
 
 /** Makes the API. */
@@ -165,7 +194,10 @@ async function answer(
     const query = url?.searchParams ?? new URLSearchParams();
     return handler({ req, by: nameOf(who), query, at }, options);
   }
-  throw new Problem(404, 'There is /admin/peers, /admin/definitions and /admin/permissions.');
+  throw new Problem(
+    404,
+    'There is /admin/peers, /admin/definitions, /admin/permissions and /admin/leases.',
+  );
 }
 
 /** Who decided something, as it is kept. */

@@ -5,7 +5,7 @@ import type { LendingRule } from '../policy/lending.ts';
 import { matrixOf, type MatrixCaller } from '../policy/matrix.ts';
 import { scopePattern } from '../policy/permissions.ts';
 import { Problem } from './problem.ts';
-import { wholeOf } from './query.ts';
+import { choiceOf, refuseUnknown, wholeOf } from './query.ts';
 
 /** The policy in force. */
 export interface PolicyInForce {
@@ -28,9 +28,8 @@ const largestPage = 100;
 const mostDecisions = 20_000;
 const mostComparisons = 2_000_000;
 const mostTools = 1000;
-const mostText = 1024;
 
-const known = new Set([
+const known = [
   'organization',
   'subject',
   'client',
@@ -41,7 +40,7 @@ const known = new Set([
   'refusals',
   'limit',
   'offset',
-]);
+];
 
 /**
  * A page of callers with their permissions at all peers, or at `peer`, and to lend to all, or to
@@ -52,11 +51,7 @@ export function permissionsShown(
   policy: PolicyInForce,
   directory: Pick<PeerDirectory, 'list'>,
 ): JsonObject {
-  for (const [name, value] of query) {
-    if (!known.has(name))
-      throw new Problem(400, `${name}: expected one of ${[...known].join(', ')}`);
-    if (value.length > mostText) throw new Problem(400, `${name}: expected a shorter text`);
-  }
+  refuseUnknown(query, known);
   const limit = wholeOf(query, 'limit', usualPage, largestPage);
   const offset = wholeOf(query, 'offset', 0, Number.MAX_SAFE_INTEGER);
   const all = [...namedIn(query, policy), ...policy.callers()];
@@ -127,16 +122,4 @@ function callerShown({ id, kind, principal }: MatrixCaller): JsonObject {
     ...(client !== '' && { client }),
     scopes: [...scopes],
   };
-}
-
-/** One of two words; the first is meant where there is none. */
-function choiceOf<T extends string>(
-  query: URLSearchParams,
-  key: string,
-  words: readonly [T, T],
-): T {
-  const text = query.get(key) ?? words[0];
-  const word = words.find((one) => one === text);
-  if (word === undefined) throw new Problem(400, `${key}: expected ${words.join(' or ')}`);
-  return word;
 }

@@ -27,9 +27,9 @@ const titles: Readonly<Record<number, string>> = {
   409: 'Conflict',
   413: 'Content too large',
   415: 'Unsupported media type',
-  422: 'Not acceptable as a peer',
+  422: 'Not acceptable',
   500: 'Internal error',
-  502: 'Discovery failed',
+  502: 'No usable answer from the peer',
 };
 
 /** Sends a problem. */

@@ -29,7 +29,10 @@ export type AuditKind = (typeof auditKinds)[number];
 /** Something that happened. No arguments, results or tokens are in it. */
 export interface AuditEvent {
   readonly kind: AuditKind;
-  /** Who did it: an owner key (see `model/principal.ts`), a client id, or `admin`. */
+  /**
+   * Who did it: an owner key (see `model/principal.ts`), a client id, or an administrator as
+   * `organization/subject` (`anonymous` who has this machine's token).
+   */
   readonly actor?: string;
   /** Whose tools are concerned: an owner key. */
   readonly owner?: string;

@@ -66,7 +66,10 @@ export class LeaseBook {
   }
 
   /** Makes a lease. The offer holds the only copy of the reference. */
-  async lend(draft: LeaseDraft, trace?: string): Promise<{ lease: Lease; offer: LeaseOffer }> {
+  async lend(
+    draft: LeaseDraft,
+    { trace, by }: { trace?: string; by?: string } = {},
+  ): Promise<{ lease: Lease; offer: LeaseOffer }> {
     const { store, audit, clock, mintId, random } = this.#options;
     const reference = random(32).toString('base64url');
     const lease: Lease = {
@@ -79,7 +82,7 @@ export class LeaseBook {
     await audit.append({
       ...this.#about(lease),
       kind: 'lease.offered',
-      actor: ownerKey(lease.lender),
+      actor: by ?? ownerKey(lease.lender),
       ...(trace !== undefined && { trace }),
       facts: {
         to: lease.grantee.peer,

@@ -3,6 +3,7 @@
  * lend them to this peer, and the caller's request wants them.
  */
 import { GatewayError } from '../model/errors.ts';
+import type { JsonObject } from '../model/json.ts';
 import type { LeaseOffer, LeaseRequest } from '../model/lease.ts';
 import { ownerKey, type Principal } from '../model/principal.ts';
 import {
@@ -12,7 +13,7 @@ import {
   type LendingRule,
   type LendingTerms,
 } from '../policy/lending.ts';
-import { matchesWord, type LendableTool } from '../policy/tool-pattern.ts';
+import { matchesWord, toolText, type LendableTool } from '../policy/tool-pattern.ts';
 import type { AuditLog } from '../ports/audit.ts';
 import type { Grantee, LentTool } from '../ports/leases.ts';
 import type { Peer, PeerContext } from '../ports/peer.ts';
@@ -45,6 +46,16 @@ interface Chosen {
   readonly tool: LendableTool;
   readonly name: string;
   readonly terms: LendingTerms;
+}
+
+/** What an administrator lends in a caller's name. */
+export interface AdministratorsLending {
+  readonly lender: Principal;
+  /** The member `lend`, as a caller would send it. */
+  readonly lend: JsonObject;
+  /** Who administers. */
+  readonly by: string;
+  readonly signal: AbortSignal;
 }
 
 /** See the file comment. */
@@ -83,13 +94,12 @@ export class LeaseOffers implements Offers {
       return undefined;
     }
     if (request?.parent !== undefined) return this.#lendOn(peer, grantee, context, request);
-    const tools = await this.#options.candidates.of(rules, {
-      lender: context.principal,
-      signal: context.signal,
-      ...(offered !== undefined && { offered, task: context.task }),
+    const chosen = await this.#choose(rules, {
+      peer,
+      context,
+      request,
+      ...(offered !== undefined && { offered }),
     });
-    const lender = context.principal;
-    const chosen = tools.flatMap((candidate) => this.#chosen(candidate, { peer, lender, request }));
     return this.#lend(chosen, { peer, grantee, context, request });
   }
 
@@ -113,8 +123,50 @@ export class LeaseOffers implements Offers {
     return offer;
   }
 
+  /**
+   * An offer that an administrator makes in a caller's name, outside of any task: what that caller
+   * would get who asks for it. Throws GatewayError.
+   */
+  async forAdministrator(
+    peer: Peer,
+    { lender, lend, by, signal }: AdministratorsLending,
+  ): Promise<LeaseOffer> {
+    const { schemas, granteeOf } = this.#options;
+    const request = leaseRequestFrom({ lend }, schemas);
+    const rules = this.#rulesFor(peer);
+    if (rules.length === 0) throw nothingLent(peer, request);
+    const context = { principal: lender, signal };
+    const grantee = await granteeOf(peer, context);
+    if (grantee === undefined) throw takesNone(peer);
+    const chosen = await this.#choose(rules, { peer, context, request });
+    const asking = chosen.find(({ terms }) => terms.approval);
+    if (asking !== undefined) throw nobodyToAsk(asking.tool);
+    const offer = await this.#lend(chosen, { peer, grantee, context, request, by });
+    if (offer === undefined) throw nothingLent(peer, request);
+    return offer;
+  }
+
   #rulesFor({ id }: Peer): readonly LendingRule[] {
     return this.#options.rules().rules.filter(({ to }) => matchesWord(to, id));
+  }
+
+  async #choose(
+    rules: readonly LendingRule[],
+    around: {
+      peer: Peer;
+      context: PeerContext;
+      request: LeaseRequest | undefined;
+      offered?: LeaseOffer;
+    },
+  ): Promise<Chosen[]> {
+    const { peer, context, request, offered } = around;
+    const { principal: lender, signal, task } = context;
+    const tools = await this.#options.candidates.of(rules, {
+      lender,
+      signal,
+      ...(offered !== undefined && task !== undefined && { offered, task }),
+    });
+    return tools.flatMap((candidate) => this.#chosen(candidate, { peer, lender, request }));
   }
 
   #chosen(
@@ -138,16 +190,17 @@ export class LeaseOffers implements Offers {
       grantee: Grantee;
       context: PeerContext;
       request: LeaseRequest | undefined;
+      by?: string;
     },
   ): Promise<LeaseOffer | undefined> {
-    const { peer, grantee, context, request } = around;
+    const { peer, grantee, context, request, by } = around;
     const { book, audit, candidates, clock } = this.#options;
     const { principal, task, features, trace } = context;
     if (chosen.length === 0) {
       if (request === undefined) return undefined;
       await audit.append({
         kind: 'lease.withheld',
-        actor: ownerKey(principal),
+        actor: by ?? ownerKey(principal),
         ...(task !== undefined && { task }),
         ...traceIdOf(trace),
         facts: { to: peer.id, asked: [...request.tools] },
@@ -170,7 +223,7 @@ export class LeaseOffers implements Offers {
         via: borrowed?.via ?? [],
         expiresAt: Math.min(clock() + ttlMs, borrowed?.expiresAt ?? Infinity),
       },
-      traceIdOf(trace).trace,
+      { ...traceIdOf(trace), ...(by !== undefined && { by }) },
     );
     return offer;
   }
@@ -259,7 +312,7 @@ export class LeaseOffers implements Offers {
         via: parent.via,
         expiresAt: Math.min(parent.expiresAt, this.#options.clock() + expiresIn),
       },
-      traceIdOf(trace).trace,
+      traceIdOf(trace),
     );
     return offer;
   }
@@ -293,5 +346,12 @@ function takesNone(peer: Peer): GatewayError {
   return new GatewayError(
     'unsupported',
     `"${peer.id}" does not say that it takes tools: call it without lending any.`,
+  );
+}
+
+function nobodyToAsk(tool: LendableTool): GatewayError {
+  return new GatewayError(
+    'unsupported',
+    `A person has to approve each call of ${toolText(tool)}, and outside of a task nobody can be asked. Lend it with a call, or by a rule without approval.`,
   );
 }

@@ -131,4 +131,7 @@ export const migrations: readonly string[] = [
     WHEN NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM audit)
     BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
   `,
+  `
+  CREATE INDEX lease_open ON lease (created_at DESC, id DESC) WHERE ended_at IS NULL;
+  `,
 ];

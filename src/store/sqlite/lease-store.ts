@@ -86,20 +86,24 @@ export class SqliteLeaseStore implements LeaseStore {
   }
 
   async list({ owner, task, openAt, limit, after }: LeaseFilter): Promise<Lease[]> {
+    // Only what is asked for is in the query: an index is no help against "or".
+    const where = [
+      ...(owner === undefined ? [] : ['owner = :owner']),
+      ...(task === undefined ? [] : ['task = :task']),
+      ...(openAt === undefined ? [] : ['ended_at IS NULL AND expires_at > :openAt']),
+      ...(after === undefined ? [] : ['(created_at, id) < (:createdAt, :id)']),
+    ];
     const rows = this.#db
       .prepare(
         `SELECT body, jkt, ended_at, how FROM lease
-         WHERE (:owner IS NULL OR owner = :owner) AND (:task IS NULL OR task = :task)
-           AND (:openAt IS NULL OR (ended_at IS NULL AND expires_at > :openAt))
-           AND (:id IS NULL OR (created_at, id) < (:createdAt, :id))
+         ${where.length === 0 ? '' : `WHERE ${where.join(' AND ')}`}
          ORDER BY created_at DESC, id DESC LIMIT :limit`,
       )
       .all({
-        owner: owner ?? null,
-        task: task ?? null,
-        openAt: openAt ?? null,
-        id: after?.id ?? null,
-        createdAt: after?.createdAt ?? null,
+        ...(owner !== undefined && { owner }),
+        ...(task !== undefined && { task }),
+        ...(openAt !== undefined && { openAt }),
+        ...(after !== undefined && { createdAt: after.createdAt, id: after.id }),
         limit,
       });
     return rows.flatMap((row) => leaseFrom(row) ?? []);
