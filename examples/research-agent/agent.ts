@@ -3,9 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { Role, TaskState, type Message, type Part } from '@a2a-js/sdk';
 import { AgentEvent } from '@a2a-js/sdk/server';
 import type { AgentExecutor, ExecutionEventBus, RequestContext } from '@a2a-js/sdk/server';
-import { leaseExtension, offerIn, type LeaseOffer } from '../../src/borrower/borrower.ts';
+import { leaseExtension } from '../../src/borrower/borrower.ts';
 import type { Grantee } from '../hosting/grantee.ts';
 import { reasonOf } from '../hosting/tool-result.ts';
+import type { Offered, Offers } from './offers.ts';
 import { Research, type Report } from './research.ts';
 
 interface Ids {
@@ -16,21 +17,25 @@ interface Ids {
 /** See the file comment. */
 export class ResearchAgent implements AgentExecutor {
   readonly #grantee: Grantee;
-  readonly #origin: () => string;
+  readonly #origin: string;
+  readonly #offers: Offers;
   readonly #running = new Map<string, { stop: AbortController; contextId: string }>();
 
-  constructor(grantee: Grantee, origin: () => string) {
-    this.#grantee = grantee;
-    this.#origin = origin;
+  constructor(parts: { grantee: Grantee; origin: string; offers: Offers }) {
+    this.#grantee = parts.grantee;
+    this.#origin = parts.origin;
+    this.#offers = parts.offers;
   }
 
   async execute(request: RequestContext, bus: ExecutionEventBus): Promise<void> {
-    const { taskId, contextId, userMessage } = request;
+    const { taskId, contextId, userMessage, context } = request;
     const ids = { taskId, contextId };
     const question = textOf(userMessage);
     const stop = new AbortController();
     this.#running.set(taskId, { stop, contextId });
-    const offer = takeOffer(request);
+    if (context.requestedExtensions?.includes(leaseExtension)) {
+      context.addActivatedExtension(leaseExtension);
+    }
     const state = TaskState.TASK_STATE_WORKING;
     bus.publish(
       AgentEvent.task({
@@ -44,7 +49,10 @@ export class ResearchAgent implements AgentExecutor {
     );
     const tell = (progress: string): void => publishStatus(bus, ids, state, progress);
     try {
-      const report = await this.#report(question, offer, { signal: stop.signal, tell });
+      const report = await this.#report(question, this.#offers.get(context), {
+        signal: stop.signal,
+        tell,
+      });
       publishReport(bus, ids, report);
       publishStatus(bus, ids, TaskState.TASK_STATE_COMPLETED);
     } catch (error) {
@@ -65,7 +73,7 @@ export class ResearchAgent implements AgentExecutor {
 
   async #report(
     question: string,
-    offer: LeaseOffer | string | undefined,
+    offered: Offered | undefined,
     work: { signal: AbortSignal; tell: (progress: string) => void },
   ): Promise<Report> {
     const without = (why: string): Report => ({
@@ -74,38 +82,23 @@ export class ResearchAgent implements AgentExecutor {
       remembered: false,
       undone: [`I could not search or remember anything: ${why}`],
     });
-    if (offer === undefined) return without('I have no tools of my own, and was lent none.');
-    if (typeof offer === 'string') return without(offer);
+    if (offered === undefined) return without('I have no tools of my own, and was lent none.');
+    if ('flaw' in offered) return without(offered.flaw);
     try {
       const { signal } = work;
-      return await this.#grantee.withLease(offer, { origin: this.#origin(), signal }, (lease) => {
-        work.tell(`I was lent ${lease.tools.length} tools.`);
-        return new Research(question, { client: lease.client, ...work }).run();
-      });
+      return await this.#grantee.withLease(
+        offered.offer,
+        { origin: this.#origin, signal },
+        (lease) => {
+          work.tell(`I was lent ${lease.tools.length} tools.`);
+          return new Research(question, { client: lease.client, ...work }).run();
+        },
+      );
     } catch (error) {
       work.signal.throwIfAborted();
       return without(reasonOf(error));
     }
   }
-}
-
-/**
- * The offer, taken out of the message: what is kept and shown of the task has none. A text says what
- * is wrong with it.
- */
-function takeOffer({ userMessage, context }: RequestContext): LeaseOffer | string | undefined {
-  let offer: LeaseOffer | string | undefined;
-  try {
-    offer = offerIn(userMessage);
-  } catch (error) {
-    offer = reasonOf(error);
-  }
-  const { [leaseExtension]: _offer, ...rest } = userMessage.metadata ?? {};
-  userMessage.metadata = rest;
-  if (context.requestedExtensions?.includes(leaseExtension)) {
-    context.addActivatedExtension(leaseExtension);
-  }
-  return offer;
 }
 
 function publishReport(bus: ExecutionEventBus, { taskId, contextId }: Ids, report: Report): void {

@@ -1,7 +1,7 @@
 /** The agent on HTTP: its card, its A2A endpoint, and the document that its client id leads to. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { DefaultRequestHandler, InMemoryTaskStore } from '@a2a-js/sdk/server';
+import { InMemoryTaskStore } from '@a2a-js/sdk/server';
 import { agentCardHandler, jsonRpcHandler, UserBuilder } from '@a2a-js/sdk/server/express';
 import express from 'express';
 import { Grantee, type GranteeOptions } from '../hosting/grantee.ts';
@@ -9,6 +9,7 @@ import { listen, stop } from '../hosting/mcp-host.ts';
 import type { Place, Running } from '../hosting/program.ts';
 import { ResearchAgent } from './agent.ts';
 import { researchCard } from './card.ts';
+import { OfferTakingHandler, type Offers } from './offers.ts';
 
 /** Starts it. */
 export async function startResearchAgent({
@@ -22,8 +23,9 @@ export async function startResearchAgent({
   await listen(server, port);
   const origin = known ?? `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const card = researchCard(origin, grantee.clientId(origin));
-  const agent = new ResearchAgent(grantee, () => origin);
-  const requestHandler = new DefaultRequestHandler(card, new InMemoryTaskStore(), agent);
+  const offers: Offers = new WeakMap();
+  const agent = new ResearchAgent({ grantee, origin, offers });
+  const requestHandler = new OfferTakingHandler(offers, card, new InMemoryTaskStore(), agent);
   const cardPath = '/.well-known/agent-card.json';
   for (const [path, document] of Object.entries(grantee.documents(origin))) {
     app.get(path, (_request, response) => void response.json(document));
