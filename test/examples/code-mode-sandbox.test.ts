@@ -102,12 +102,13 @@ describe('code that wants to stay', () => {
 
 describe('code that wants everything', () => {
   it.each([
-    ['an array', `const all = []; for (;;) all.push(new Array(10000).fill(7));`],
+    ['many objects', `const all = []; for (;;) all.push({});`],
     ['a string', `let text = 'x'; for (;;) text += text;`],
     ['one allocation', `return new ArrayBuffer(2 ** 31 - 1);`],
   ])('gets no more memory than there is: %s', async (_name, code) => {
-    const { error = '' } = await run(code, { limits: { computeMs: 4000, totalMs: 9000 } });
-    expect(error).toMatch(/out of memory|string too long|invalid array buffer length|broke down/);
+    const limits = { computeMs: 10_000, totalMs: 15_000 };
+    const { error = '' } = await run(code, { limits });
+    expect(error).toMatch(/out of memory|string too long|invalid array buffer length/);
     expect((await run(`return 'still here';`)).value).toBe('still here');
   });
 
