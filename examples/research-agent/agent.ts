@@ -102,11 +102,12 @@ export class ResearchAgent implements AgentExecutor {
 }
 
 function publishReport(bus: ExecutionEventBus, { taskId, contextId }: Ids, report: Report): void {
-  const { answer, sources, remembered, undone } = report;
+  const { answer, sources, remembered, signature, undone } = report;
   const lines = [
     answer ?? 'I have no answer.',
     ...sources.map(({ title, uri }) => `Source: ${title}${uri === undefined ? '' : ` (${uri})`}`),
     ...(remembered ? ['I have remembered this.'] : []),
+    ...(signature === undefined ? [] : ['I have had it signed.']),
     ...undone,
   ];
   bus.publish(

@@ -1,7 +1,8 @@
 /** The second-order servers of examples/, each borrowing through a gateway. */
+import { TaskState } from '@a2a-js/sdk';
 import type { CallToolResult, Client } from '@modelcontextprotocol/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { collect, connectA2a } from '../support/a2a-client.ts';
+import { asTask, collect, connectA2a } from '../support/a2a-client.ts';
 import { textOf as partsText, userRequest } from '../support/a2a-parts.ts';
 import { startFileServer, startSlowLibrary, startUnitServer } from './second-order-peers.ts';
 import { startSecondOrder, type SecondOrder } from './second-order-world.ts';
@@ -140,6 +141,32 @@ describe('the research agent', () => {
       'I could not remember the finding: The lease of these tools is over. Go on without them; another call of the agent may lend them again.',
     ]);
     await library.abandoned;
+  });
+});
+
+describe('the research agent, when its task is canceled', () => {
+  it('stops what it was doing with borrowed tools', async () => {
+    const slow = await startSlowLibrary();
+    const other = await startSecondOrder({
+      lending: [{ to: 'research', tools: ['library/*'] }],
+      peers: [{ id: 'library', mcp: slow.url }],
+    });
+    const cardUrl = `${other.gateway.a2a('research')}/.well-known/agent-card.json`;
+    const a2a = await connectA2a(cardUrl, { version: '1.0', binding: 'JSONRPC' });
+    const configuration = {
+      returnImmediately: true,
+      acceptedOutputModes: [],
+      taskPushNotificationConfig: undefined,
+    };
+    const task = asTask(
+      await a2a.sendMessage({ ...userRequest('How long is a bridge?'), configuration }),
+    );
+    await slow.asked;
+    const canceled = await a2a.cancelTask({ tenant: '', id: task.id, metadata: undefined });
+    expect(canceled.status?.state).toBe(TaskState.TASK_STATE_CANCELED);
+    await slow.abandoned;
+    await other.close();
+    await slow.close();
   });
 });
 
