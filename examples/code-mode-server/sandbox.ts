@@ -108,7 +108,9 @@ class Running {
         void this.#call(message);
         return;
       case 'done':
-        if (message.value !== undefined) this.#result.value = JSON.parse(message.value) as unknown;
+        if (message.value !== undefined && this.#result.error === undefined) {
+          this.#result.value = JSON.parse(message.value) as unknown;
+        }
         this.#settled.resolve();
         return;
       case 'failed':

@@ -31,10 +31,9 @@ export async function runProgram(
   { port, options = {} }: { port: number; options?: Options },
   start: (given: Given) => Promise<Running & { next: string }>,
 ): Promise<void> {
-  const given = commandLine({ port: { default: `${port}` }, origin: {}, ...options });
   let running: Running & { next: string };
   try {
-    running = await start(given);
+    running = await start(commandLine({ port: { default: `${port}` }, origin: {}, ...options }));
   } catch (error) {
     console.error(`${name}: ${error instanceof Error ? error.message : String(error)}`);
     process.exitCode = 1;

@@ -1,13 +1,13 @@
 /**
- * Organization A has a gateway, a search, a memory and a vault; organization B has a research agent.
- * Every program of examples/ is a process of its own, and every wire between them is tapped.
+ * Organization A has a gateway, a search, a memory and a vault; organization B has a research agent,
+ * which A reaches directly or through the gateway of B. Every program of examples/ is a process of its own, and every wire between them is tapped.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, heard, startChild, type Child } from '../faults/child.ts';
-import { startGateway, type TestGateway } from '../support/gateway.ts';
+import { startGateway, type TestGateway, type TestPeer } from '../support/gateway.ts';
 import { startIdentityProvider, type IdentityProvider } from '../support/identity-provider.ts';
 import { startWireTap, type TappedConnection, type WireTap } from '../support/wire-tap.ts';
 import { logIn } from './federation-world.ts';
@@ -18,6 +18,8 @@ export type Program = 'search' | 'memory' | 'vault' | 'research';
 /** The world. */
 export interface Organizations {
   readonly gateway: TestGateway;
+  /** The gateway of B, where there is one. */
+  readonly far?: TestGateway;
   readonly idp: IdentityProvider;
   /** What the vault asks its callers for: the gateway's credential there. */
   readonly vaultToken: string;
@@ -37,10 +39,11 @@ const examples: Readonly<Record<Program, string>> = {
   research: 'research-agent',
 };
 
+const cardPath = '/.well-known/agent-card.json';
 const secretOfA = 'mz27-4qhk-w0vt-x9pe';
 
-/** Starts it all. */
-export async function startOrganizations(): Promise<Organizations> {
+/** Starts it all, with a gateway of B in front of the agent where that is wanted. */
+export async function startOrganizations(options: { far: boolean }): Promise<Organizations> {
   const dir = mkdtempSync(join(tmpdir(), 'isthmus-vault-'));
   const vaultToken = randomBytes(24).toString('base64url');
   const tokenFile = join(dir, 'vault-token');
@@ -49,7 +52,9 @@ export async function startOrganizations(): Promise<Organizations> {
 
   const gatewayPort = await freePort();
   const gatewayTap = await startWireTap(gatewayPort);
-  const issuer = `${gatewayTap.origin}/sts`;
+  const farPort = await freePort();
+  const farTap = await startWireTap(farPort);
+  const nearest = options.far ? farTap : gatewayTap;
   const parts = {
     search: await startPart('search', []),
     memory: await startPart('memory', ['--file', join(dir, 'memory.json')]),
@@ -58,7 +63,7 @@ export async function startOrganizations(): Promise<Organizations> {
       '--key-file',
       keyFileOf('research'),
       '--issuer',
-      issuer,
+      `${nearest.origin}/sts`,
     ]),
   };
   const idp = await startIdentityProvider({
@@ -74,6 +79,18 @@ export async function startOrganizations(): Promise<Organizations> {
     ],
   });
   const { origin: agentOrigin } = parts.research.tap;
+  const agentClient = `${agentOrigin}/client.json`;
+  const direct = { a2a: `${agentOrigin}${cardPath}` };
+  const far = options.far
+    ? await startFar({ port: farPort, publicUrl: farTap.origin }, gatewayTap.origin, {
+        clientId: agentClient,
+        peer: { id: 'research', ...direct },
+      })
+    : undefined;
+  const throughFar = {
+    a2a: `${farTap.origin}/a2a/research${cardPath}`,
+    credentials: { type: 'client_credentials', issuer: `${farTap.origin}/sts`, dpop: true },
+  };
   const gateway = await startGateway({
     port: gatewayPort,
     gateway: { publicUrl: gatewayTap.origin, organization: { id: 'a', name: 'A' } },
@@ -85,13 +102,11 @@ export async function startOrganizations(): Promise<Organizations> {
         mcp: `${parts.vault.tap.origin}/mcp`,
         credentials: { type: 'bearer', token: vaultToken },
       },
-      {
-        id: 'research',
-        a2a: `${agentOrigin}/.well-known/agent-card.json`,
-        organization: 'b',
-      },
+      { id: 'research', organization: 'b', ...(options.far ? throughFar : direct) },
     ],
-    organizations: [{ id: 'b', clientIds: [`${agentOrigin}/client.json`] }],
+    organizations: [
+      { id: 'b', clientIds: [options.far ? `${farTap.origin}/oauth-client.json` : agentClient] },
+    ],
     auth: {
       issuers: [
         {
@@ -107,30 +122,60 @@ export async function startOrganizations(): Promise<Organizations> {
         to: 'research',
         tools: ['search/*', 'memory/remember', 'vault/sign'],
         maxCallsPerTool: { 'vault/sign': 1 },
+        depth: 1,
       },
     ],
   });
   return {
     gateway,
+    ...(far !== undefined && { far }),
     idp,
     vaultToken,
     keyFileOf,
     logIn: (who) => logIn(gateway, `${gateway.url}/mcp`, who),
     places: () => ({
       ...gatewayPlaces(gatewayTap, gateway),
+      ...(far !== undefined && farPlaces(farTap, far)),
       'sent to the identity provider': idp.bytes(),
       ...Object.assign({}, ...Object.entries(parts).map(([name, part]) => partPlaces(name, part))),
       'what the memory keeps': readFileSync(join(dir, 'memory.json'), 'latin1'),
     }),
     async close() {
       await gateway.close();
+      await far?.close();
       const all = Object.values(parts);
       await Promise.all(all.map(({ child }) => child.end('SIGTERM')));
-      await Promise.all([gatewayTap, ...all.map(({ tap }) => tap)].map((tap) => tap.close()));
+      await Promise.all(
+        [gatewayTap, farTap, ...all.map(({ tap }) => tap)].map((tap) => tap.close()),
+      );
       await idp.close();
       rmSync(dir, { recursive: true, force: true });
     },
   };
+}
+
+/** The gateway of B: it takes the offers of A in, and lends less of them on to its agent. */
+function startFar(
+  { port, publicUrl }: { port: number; publicUrl: string },
+  originOfA: string,
+  agent: { clientId: string; peer: TestPeer },
+): Promise<TestGateway> {
+  return startGateway({
+    port,
+    gateway: { publicUrl, organization: { id: 'b', name: 'B' } },
+    peers: [agent.peer],
+    organizations: [
+      {
+        id: 'a',
+        domains: [new URL(originOfA).hostname],
+        clientIds: [`${originOfA}/oauth-client.json`],
+        scopes: ['peer:research:call'],
+      },
+      { id: 'agents', clientIds: [agent.clientId] },
+    ],
+    auth: {},
+    lending: [{ to: 'research', tools: ['offered/*'], from: [{ organization: 'a' }], ttl: '5m' }],
+  });
 }
 
 interface Part {
@@ -157,14 +202,23 @@ function partPlaces(name: string, { child, tap }: Part): Record<string, string> 
   };
 }
 
-/** The agent and the person's client are told apart by the connections that they made. */
-function gatewayPlaces(tap: WireTap, gateway: TestGateway): Record<string, string> {
-  const isAgent = (one: TappedConnection): boolean => / \/(sts|callback)\//.test(one.sent());
-  const ofAgent = tap.connections.filter(isAgent);
-  const ofClient = tap.connections.filter((one) => !isAgent(one));
+function farPlaces(tap: WireTap, gateway: TestGateway): Record<string, string> {
   return {
-    'sent to the gateway by the agent': all(ofAgent, 'sent'),
-    'answered to the agent': all(ofAgent, 'answered'),
+    'sent to the gateway of B': all(tap.connections, 'sent'),
+    'answered by the gateway of B': all(tap.connections, 'answered'),
+    'log of the gateway of B': JSON.stringify(gateway.log),
+    'store of the gateway of B': filesIn(gateway.dir, (path) => !path.includes('keys')),
+  };
+}
+
+/** The borrower and the person's client are told apart by the connections that they made. */
+function gatewayPlaces(tap: WireTap, gateway: TestGateway): Record<string, string> {
+  const isBorrower = (one: TappedConnection): boolean => / \/(sts|callback)\//.test(one.sent());
+  const ofBorrower = tap.connections.filter(isBorrower);
+  const ofClient = tap.connections.filter((one) => !isBorrower(one));
+  return {
+    'sent to the gateway by the borrower': all(ofBorrower, 'sent'),
+    'answered to the borrower': all(ofBorrower, 'answered'),
     'sent to the gateway by the client': all(ofClient, 'sent'),
     'answered to the client': all(ofClient, 'answered'),
     'log of the gateway': JSON.stringify(gateway.log),

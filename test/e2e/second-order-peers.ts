@@ -4,9 +4,8 @@ import { z } from 'zod';
 import { serveMcp } from '../../examples/hosting/mcp-host.ts';
 import { result } from '../../examples/hosting/tool-result.ts';
 
-/** A library whose articles open slowly: until `let` is called, or the request is over. */
+/** A library that finds books and never opens one: the request is over before. */
 export async function startSlowLibrary() {
-  const opened = Promise.withResolvers<void>();
   const abandoned = Promise.withResolvers<void>();
   const asked = Promise.withResolvers<void>();
   const host = await serveMcp(
@@ -31,16 +30,17 @@ export async function startSlowLibrary() {
         },
         async (_args, { mcpReq }) => {
           asked.resolve();
-          mcpReq.signal.addEventListener('abort', () => abandoned.resolve(), { once: true });
-          await Promise.race([opened.promise, abandoned.promise]);
-          return result({ text: 'A bridge is exactly as long as it has to be.' });
+          const { signal } = mcpReq;
+          await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+          abandoned.resolve();
+          return result({ text: 'Nobody reads this.' });
         },
       );
       return server;
     },
     { port: 0 },
   );
-  return { ...host, open: opened.resolve, asked: asked.promise, abandoned: abandoned.promise };
+  return { ...host, asked: asked.promise, abandoned: abandoned.promise };
 }
 
 /** Two tables, one of them as bytes; a text that is none; and a tool that reads by path. */

@@ -223,6 +223,22 @@ describe('the code-mode server', () => {
     ]);
   });
 
+  it('tells code that its calls are used up, or that the lease is over', async () => {
+    const words = `catch ({ message }) { return message; }`;
+    lend({ ...lending.code, maxCalls: 2 });
+    const often = `try { for (;;) await search__search_articles({ query: 'toll' }); } ${words}`;
+    const used = await run(often);
+    expect(used.run).toMatchObject({
+      value: 'All 2 calls of these tools that were lent are used. Go on without it.',
+      calls: [{ outcome: 'ok' }, { outcome: 'ok' }, { outcome: 'failed' }],
+    });
+    lend({ to: 'code', tools: ['library/*'], ttl: '2s' });
+    const over = await run(`try { await library__open_book({ id: 'b1' }); } ${words}`);
+    expect(over.run).toMatchObject({
+      value: expect.stringContaining('Go on without them') as string,
+    });
+  });
+
   it('runs code without any tools where nothing is lent', async () => {
     lend();
     expect(await run(`return [tools, 6 * 7];`)).toEqual({
