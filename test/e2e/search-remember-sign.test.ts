@@ -17,83 +17,81 @@ interface Report {
   signature: { signature: string; algorithm: string; keyId: string };
 }
 
-describe.each([{ how: 'by itself', far: false }])(
-  'an agent of another organization, $how',
-  ({ far }) => {
-    let world: Organizations;
-    let result: CallToolResult;
-    let report: Report;
-    let publicKey: { pem: string; keyId: string };
-    let recalled: CallToolResult;
+describe.each([
+  { how: 'by itself', far: false },
+  { how: 'behind the gateway of its organization', far: true },
+])('an agent of another organization, $how', ({ far }) => {
+  let world: Organizations;
+  let result: CallToolResult;
+  let report: Report;
+  let publicKey: { pem: string; keyId: string };
+  let recalled: CallToolResult;
 
-    beforeAll(async () => {
-      world = await startOrganizations({ far });
-      const token = await world.logIn('alice');
-      const headers = { authorization: `Bearer ${token}` };
-      const client = await connectModernClient(`${world.gateway.url}/mcp`, { headers });
-      const message = 'How was the Tacoma Narrows Bridge destroyed?';
-      result = await client.callTool({ name: 'ask_research', arguments: { message } });
-      report = (result.structuredContent as { data: Report[] }).data[0] as Report;
-      const shown = await client.callTool({ name: 'vault__public_key', arguments: {} });
-      publicKey = shown.structuredContent as typeof publicKey;
-      const query = { name: 'memory__recall', arguments: { query: 'Tacoma' } };
-      recalled = await client.callTool(query);
-      await client.close();
-    }, 60_000);
-    afterAll(() => world.close());
+  beforeAll(async () => {
+    world = await startOrganizations({ far });
+    const token = await world.logIn('alice');
+    const headers = { authorization: `Bearer ${token}` };
+    const client = await connectModernClient(`${world.gateway.url}/mcp`, { headers });
+    const message = 'How was the Tacoma Narrows Bridge destroyed?';
+    result = await client.callTool({ name: 'ask_research', arguments: { message } });
+    report = (result.structuredContent as { data: Report[] }).data[0] as Report;
+    const shown = await client.callTool({ name: 'vault__public_key', arguments: {} });
+    publicKey = shown.structuredContent as typeof publicKey;
+    const query = { name: 'memory__recall', arguments: { query: 'Tacoma' } };
+    recalled = await client.callTool(query);
+    await client.close();
+  }, 60_000);
+  afterAll(() => world.close());
 
-    it('finds an answer, has it remembered, and has it signed by a key of the lender', () => {
-      expect(report.undone).toEqual([]);
-      expect(report.finding).toContain('aeroelastic flutter');
-      expect(recalled.structuredContent).toMatchObject({ entries: [{ text: report.finding }] });
-      const { signature, algorithm, keyId } = report.signature;
-      expect([algorithm, keyId]).toEqual(['Ed25519', publicKey.keyId]);
-      const isSigned = (text: string): boolean =>
-        verify(null, Buffer.from(text), publicKey.pem, Buffer.from(signature, 'base64url'));
-      expect(isSigned(report.finding)).toBe(true);
-      expect(isSigned(`${report.finding} `)).toBe(false);
-      const own = createPrivateKey(readFileSync(world.keyFileOf('vault')));
-      const { x } = createPublicKey(publicKey.pem).export({ format: 'jwk' });
-      expect(own.export({ format: 'jwk' }).x).toBe(x);
-    });
+  it('finds an answer, has it remembered, and has it signed by a key of the lender', () => {
+    expect(report.undone).toEqual([]);
+    expect(report.finding).toContain('aeroelastic flutter');
+    expect(recalled.structuredContent).toMatchObject({ entries: [{ text: report.finding }] });
+    const { signature, algorithm, keyId } = report.signature;
+    expect([algorithm, keyId]).toEqual(['Ed25519', publicKey.keyId]);
+    const isSigned = (text: string): boolean =>
+      verify(null, Buffer.from(text), publicKey.pem, Buffer.from(signature, 'base64url'));
+    expect(isSigned(report.finding)).toBe(true);
+    expect(isSigned(`${report.finding} `)).toBe(false);
+    const own = createPrivateKey(readFileSync(world.keyFileOf('vault')));
+    const { x } = createPublicKey(publicKey.pem).export({ format: 'jwk' });
+    expect(own.export({ format: 'jwk' }).x).toBe(x);
+  });
 
-    it('leaves each secret where it has to be: on no other wire, in no log, store or result', () => {
-      const places = {
-        ...world.places(),
-        'the results': JSON.stringify([result, recalled, publicKey]),
-      };
-      const found = Object.entries(secretsOf(world, places)).map(([name, secret]) => {
-        const { values, places: expected } = secret;
-        const where = Object.entries(places).flatMap(([place, text]) =>
-          values.some((value) => text.includes(value)) ? [place] : [],
-        );
-        const isKnown = values.length > 0 && !values.includes('');
-        return { name, isKnown, where: where.sort(), expected: [...expected].sort() };
-      });
-      expect(found.filter(({ isKnown }) => !isKnown)).toEqual([]);
-      expect(found.map(({ name, where }) => ({ name, where }))).toEqual(
-        found.map(({ name, expected }) => ({ name, where: expected })),
+  it('leaves each secret where it has to be: on no other wire, in no log, store or result', () => {
+    const places = {
+      ...world.places(),
+      'the results': JSON.stringify([result, recalled, publicKey]),
+    };
+    const found = Object.entries(secretsOf(world, places)).map(([name, secret]) => {
+      const { values, places: expected } = secret;
+      const where = Object.entries(places).flatMap(([place, text]) =>
+        values.some((value) => text.includes(value)) ? [place] : [],
       );
+      const isKnown = values.length > 0 && !values.includes('');
+      return { name, isKnown, where: where.sort(), expected: [...expected].sort() };
     });
+    expect(found.filter(({ isKnown }) => !isKnown)).toEqual([]);
+    expect(found.map(({ name, where }) => ({ name, where }))).toEqual(
+      found.map(({ name, expected }) => ({ name, where: expected })),
+    );
+  });
 
-    it('was heard in bytes that were not packed, at every place', () => {
-      const places = world.places();
-      expect(Object.values(places).filter((text) => /content-encoding: \S/i.test(text))).toEqual(
-        [],
-      );
-      const silent = Object.entries(places).flatMap(([name, text]) => (text === '' ? [name] : []));
-      expect(silent).toEqual([]);
-    });
+  it('was heard in bytes that were not packed, at every place', () => {
+    const places = world.places();
+    expect(Object.values(places).filter((text) => /content-encoding: \S/i.test(text))).toEqual([]);
+    const silent = Object.entries(places).flatMap(([name, text]) => (text === '' ? [name] : []));
+    expect(silent).toEqual([]);
+  });
 
-    it('is offered tools once, outside of anything that a model reads', () => {
-      const sent = world.places()['sent to research'] ?? '';
-      expect(matches(sent, leaseRef)).toHaveLength(1);
-      const shown = matches(sent, /"parts":(\[.*?\])/g);
-      expect(shown.length).toBeGreaterThan(0);
-      expect(shown.filter((parts) => parts.includes('lease'))).toEqual([]);
-    });
-  },
-);
+  it('is offered tools once, outside of anything that a model reads', () => {
+    const sent = world.places()['sent to research'] ?? '';
+    expect(matches(sent, leaseRef)).toHaveLength(1);
+    const shown = matches(sent, /"parts":(\[.*?\])/g);
+    expect(shown.length).toBeGreaterThan(0);
+    expect(shown.filter((parts) => parts.includes('lease'))).toEqual([]);
+  });
+});
 
 /** Where each secret may be; it has to be in all of these, and must be nowhere else. */
 interface Secret {
