@@ -198,7 +198,8 @@ async function letExchange(
   });
 }
 
-async function logIn(gateway: TestGateway, resource: string, who: string): Promise<string> {
+/** A person logs in with the official MCP client; the token is for one resource of the gateway. */
+export async function logIn(gateway: TestGateway, resource: string, who: string): Promise<string> {
   const wallet = new Wallet();
   const transport = new StreamableHTTPClientTransport(new URL(resource), { authProvider: wallet });
   const client = new Client(
