@@ -33,7 +33,7 @@ function newTask(tasks: Pick<TaskStore, 'create' | 'append' | 'tail'>): LiveTask
       nameContext: () => 'context',
       checkMayWait: () => {},
       onState: () => {},
-    onEnd: () => {},
+      onEnd: () => {},
       onLost: () => {},
     },
     {

@@ -54,7 +54,7 @@ describe('an agent behind another gateway', () => {
       depth: 0,
       via: [`${ours.url}/sts`],
     });
-    await using lease = await agent.open(task.offer);
+    const lease = await agent.open(task.offer);
     const echo = () => lease.client.callTool({ name: 'files__echo', arguments: { text: 'far' } });
     expect((await echo()).content).toEqual([{ type: 'text', text: 'far' }]);
     const asked = await lease.client.callTool({ name: 'files__ask_form', arguments: {} });
@@ -75,7 +75,7 @@ describe('an agent behind another gateway', () => {
       { signal: stop.signal },
     );
     const task = await agent.next();
-    await using lease = await agent.open(task.offer);
+    const lease = await agent.open(task.offer);
     const slow = lease.client.callTool({
       name: 'files__slow',
       arguments: { ms: 20_000, key: 'k' },

@@ -46,7 +46,7 @@ describe('an agent that is lent tools', () => {
       depth: 0,
       via: [],
     });
-    await using lease = await agent.open(task.offer);
+    const lease = await agent.open(task.offer);
     const { tools } = await lease.client.listTools();
     expect(tools.map(({ name }) => name)).toContain('files__echo');
     const result = await lease.client.callTool({
@@ -67,7 +67,7 @@ describe('an agent that is lent tools', () => {
     const client = await connectModernClient(gateway.mcp('agent'), { user });
     const called = client.callTool({ name: 'hold', arguments: { message: 'Ask' } });
     const task = await agent.next();
-    await using lease = await agent.open(task.offer);
+    const lease = await agent.open(task.offer);
     const result = await lease.client.callTool({ name: 'files__ask_form', arguments: {} });
     expect(user.asked).toEqual([expect.objectContaining({ message: 'Where to?' })]);
     expect(result.structuredContent).toEqual({ trip: { city: 'Oslo', nights: 2 } });
@@ -89,7 +89,7 @@ describe('a tool that is lent with approval', () => {
     const client = await connectModernClient(gateway.mcp('agent'), { user });
     const called = client.callTool({ name: 'hold', arguments: { message: 'Act' } });
     const task = await agent.next();
-    await using lease = await agent.open(task.offer);
+    const lease = await agent.open(task.offer);
     const echo = (text: string) =>
       lease.client.callTool({ name: 'files__echo', arguments: { text } });
     expect((await echo('one')).content).toEqual([{ type: 'text', text: 'one' }]);

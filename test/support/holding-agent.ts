@@ -50,7 +50,7 @@ export interface HoldingAgent {
   readonly tasks: readonly HeldTask[];
   /** The next task; waits for it. */
   next(): Promise<HeldTask>;
-  /** Opens an offer with the agent's key. */
+  /** Opens an offer with the agent's key; closed with the agent at the latest. */
   open(offer: LeaseOffer | undefined, options?: Partial<OpenLeaseOptions>): Promise<Lease>;
   close(): Promise<void>;
 }
@@ -76,6 +76,7 @@ export async function startHoldingAgent(options: HoldingAgentOptions = {}): Prom
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const clientId = `${origin}/client.json`;
   const mind = new Mind();
+  const leases: Lease[] = [];
   const card = cardAt(origin, { ...options, clientId: options.clientId ?? clientId });
   const common = {
     requestHandler: new DefaultRequestHandler(card, new InMemoryTaskStore(), mind),
@@ -102,12 +103,16 @@ export async function startHoldingAgent(options: HoldingAgentOptions = {}): Prom
     key: privateKey,
     tasks: mind.tasks,
     next: () => mind.next(),
-    open: (offer, more) => {
+    open: async (offer, more) => {
       if (offer === undefined) throw new Error('nothing was offered');
       const { issuers = () => true } = options;
-      return openLease(offer, { clientId, key: privateKey, keyId: 'agent', issuers, ...more });
+      const own = { clientId, key: privateKey, keyId: 'agent', issuers };
+      const lease = await openLease(offer, { ...own, ...more });
+      leases.push(lease);
+      return lease;
     },
     close: async () => {
+      await Promise.all(leases.map((lease) => lease.close()));
       mind.release();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

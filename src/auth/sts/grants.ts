@@ -13,7 +13,11 @@ export interface GrantsOptions {
 }
 
 /** The grants that are offered. */
-export function createGrants({ issuer, idJag, exchange }: GrantsOptions): ReadonlyMap<string, Grant> {
+export function createGrants({
+  issuer,
+  idJag,
+  exchange,
+}: GrantsOptions): ReadonlyMap<string, Grant> {
   const offered: Record<GrantType, Grant | undefined> = {
     client_credentials: clientCredentialsGrant({ issuer }),
     'urn:ietf:params:oauth:grant-type:jwt-bearer': idJag && idJagGrant(idJag),
