@@ -61,7 +61,7 @@ export class BorrowedPeers {
           extractable: true,
         })) as CryptoKey,
       };
-      this.#add(id, String(task), offer as unknown as LeaseOffer, pair);
+      if (typeof task === 'string') this.#add(id, task, offer as unknown as LeaseOffer, pair);
     }
   }
 
@@ -95,8 +95,8 @@ export class BorrowedPeers {
       value: {
         task,
         offer: offer as unknown as JsonObject,
-        publicKey: (await exportJWK(pair.publicKey)) as JsonObject,
-        privateKey: (await exportJWK(pair.privateKey)) as JsonObject,
+        publicKey: await exportJWK(pair.publicKey),
+        privateKey: await exportJWK(pair.privateKey),
       },
     });
     return this.#add(id, task, offer, pair);
@@ -123,7 +123,7 @@ export class BorrowedPeers {
 
   /** Ends what was borrowed for tasks that are not there any more. */
   async recover(isAlive: (task: string) => Promise<boolean>): Promise<void> {
-    for (const task of [...this.#ofTask.keys()]) {
+    for (const task of this.#ofTask.keys()) {
       if (!(await isAlive(task))) await this.taskEnded(task);
     }
   }

@@ -129,7 +129,11 @@ export async function openIdentity(parts: IdentityParts): Promise<Identity> {
     boundsOf,
   });
   const callbacks = callbackAccess(server, {
-    ...{ admission, boundsOf, events, refusals, leewayMs: leeway },
+    admission,
+    boundsOf,
+    events,
+    refusals,
+    leewayMs: leeway,
     isOpen: (under, lease) => parts.leases.isOpen(under, lease),
   });
   const document = createClientDocument(clientDocument(parts, () => config));

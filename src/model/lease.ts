@@ -16,7 +16,7 @@ export const leaseMeta = 'dev.isthmus/tool-lease';
 export const leaseRefType = 'urn:isthmus:params:oauth:token-type:lease-ref';
 
 /** The `type` of what a callback token allows. Spec: RFC 9396 §2 */
-export const leaseDetailsType = leaseExtension;
+export const leaseDetailsType = 'urn:isthmus:ext:tool-lease:v1';
 
 /** The grant by which a `lease_ref` becomes a token. Spec: RFC 8693 §2.1 */
 export const tokenExchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange';

@@ -87,7 +87,7 @@ export class LentWorks {
 
   /** Stops reading for every task. */
   close(): void {
-    for (const task of [...this.#works.keys()]) this.end(task);
+    for (const task of this.#works.keys()) this.end(task);
   }
 }
 

@@ -25,7 +25,7 @@ export async function toolsOf(
       const { outputSchema: _structure, ...rest } = tool;
       const skill = skillOfTool(card, tool.name);
       const own = typeof skill === 'object' ? skill.id : tool.name;
-      return { ...rest, name: own } as unknown as JsonObject;
+      return { ...rest, name: own };
     });
   }
   const { tools, resources, resourceTemplates } = await peer.catalogue(context);

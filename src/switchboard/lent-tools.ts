@@ -320,8 +320,8 @@ function placeOf(json: JsonObject | undefined): Place | undefined {
   return {
     tool,
     peer,
-    arguments: isObject(args) ? (args as JsonObject) : {},
-    ...(isObject(at) && { at: at as JsonObject }),
+    arguments: isObject(args) ? args : {},
+    ...(isObject(at) && { at: at }),
   };
 }
 
@@ -330,7 +330,7 @@ function askedIn(json: JsonObject | undefined): AskedCall | undefined {
   if (!isObject(checking)) return undefined;
   const { name, arguments: args, isCharged } = checking;
   if (typeof name !== 'string' || !isObject(args)) return undefined;
-  return { name, arguments: args as JsonObject, isCharged: isCharged === true };
+  return { name, arguments: args, isCharged: isCharged === true };
 }
 
 function outcomeOf({ state }: PeerEvent & { kind: 'status' }): string | undefined {

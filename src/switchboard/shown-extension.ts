@@ -35,7 +35,7 @@ export class ShownExtension {
       const { extensions, ...rest } = catalogue.capabilities;
       const { [leaseMeta]: theirs, ...others } = isObject(extensions) ? extensions : {};
       if (client === undefined && theirs === undefined) return catalogue;
-      const shown = { ...others } as JsonObject;
+      const shown = { ...others };
       if (client !== undefined) shown[leaseMeta] = { client_id: client };
       const capabilities: JsonObject = { ...rest };
       if (Object.keys(shown).length > 0) capabilities['extensions'] = shown;

@@ -71,8 +71,12 @@ export function leaseStoreContract(name: string, make: () => LeaseStoreUnderTest
 
     it('takes no id and no reference twice', async () => {
       await opened.store.create(leaseOf('one'));
-      await expect(opened.store.create(leaseOf('one', { ref: 'other' }))).rejects.toThrow();
-      await expect(opened.store.create(leaseOf('two', { ref: 'ref of one' }))).rejects.toThrow();
+      await expect(opened.store.create(leaseOf('one', { ref: 'other' }))).rejects.toThrow(
+        /unique/i,
+      );
+      await expect(opened.store.create(leaseOf('two', { ref: 'ref of one' }))).rejects.toThrow(
+        /unique/i,
+      );
     });
 
     it('pins the first key, and stays with it', async () => {

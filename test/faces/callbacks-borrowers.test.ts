@@ -200,7 +200,7 @@ async function startBorrowingServer() {
       const [name = ''] = lease.tools;
       const { content } = await lease.client.callTool({ name, arguments: params.arguments ?? {} });
       await lease.close();
-      return { content } as never;
+      return { content };
     });
     return server;
   });

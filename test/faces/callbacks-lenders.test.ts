@@ -46,6 +46,14 @@ async function callAndComplete(task: HeldTask): Promise<unknown> {
   return result.content;
 }
 
+/** The one question of a task. */
+function onlyRequest(task: Record<string, unknown>): { key: string; request: unknown } {
+  const requests = Object.entries(task['inputRequests'] ?? {}).map(([key, request]) => {
+    return { key, request: request as unknown };
+  });
+  return requests.length === 1 && requests[0] ? requests[0] : { key: '', request: undefined };
+}
+
 const lent = [{ type: 'text', text: 'lent' }];
 
 describe('the lender', () => {
@@ -65,7 +73,7 @@ describe('the lender', () => {
     const taskId = String(created['taskId']);
     const content = callAndComplete(await agent.next());
     const waiting = await wire.pollTask(taskId, (task) => task['status'] === 'input_required');
-    const [[key = '', request] = []] = Object.entries(waiting['inputRequests'] ?? {});
+    const { key, request } = onlyRequest(waiting);
     expect(request).toMatchObject({ method: 'elicitation/create', params: { message: question } });
     const inputResponses = { [key]: allow };
     await wire.request('tasks/update', { taskId, inputResponses });
@@ -113,7 +121,7 @@ describe('the lender', () => {
     await wire.pollTask(taskId, isAsked);
     await gateway.restart();
     const waiting = await wire.pollTask(taskId, isAsked);
-    const [[key = '', request] = []] = Object.entries(waiting['inputRequests'] ?? {});
+    const { key, request } = onlyRequest(waiting);
     expect(request).toMatchObject({ params: { message: question } });
     await wire.request('tasks/update', { taskId, inputResponses: { [key]: allow } });
     const ended = await borrower.pollTask(String(call['taskId']));

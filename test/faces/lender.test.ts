@@ -61,7 +61,7 @@ describe('lend', () => {
           inputSchema: { properties: { id: { type: 'string' } }, required: ['id'] },
           run: ({ id }) => {
             seen.push(id);
-            return `Note ${String(id)}`;
+            return `Note ${JSON.stringify(id)}`;
           },
         },
       },
@@ -72,7 +72,7 @@ describe('lend', () => {
     const lease = await agent.open(task.offer);
     const read = (args: Record<string, unknown>) =>
       lease.client.callTool({ name: 'desk__read_note', arguments: args });
-    expect((await read({ id: 'a' })).content).toEqual([{ type: 'text', text: 'Note a' }]);
+    expect((await read({ id: 'a' })).content).toEqual([{ type: 'text', text: 'Note "a"' }]);
     expect(await read({})).toMatchObject({
       isError: true,
       content: [{ text: "The arguments do not fit: data must have required property 'id'." }],

@@ -137,7 +137,7 @@ function detailsIn(form: FormBody): LeaseDetails | undefined {
     // Not JSON: the same answer.
   }
   const { success, data } = detailsShape.safeParse(json);
-  if (success) return data[0] as LeaseDetails;
+  if (success) return data[0];
   throw new OAuthError(
     'invalid_authorization_details',
     `Send a JSON list of one object of the type ${leaseDetailsType}, with the names of the tools as in the offer, or leave authorization_details out.`,
