@@ -5,8 +5,6 @@ import {
   assertionOf,
   callback,
   callTool,
-  exchange,
-  exchangeForm,
   post,
   postForm,
   resultOf,
@@ -312,82 +310,6 @@ it('a callback of a lease that never was answers as one that is over', async () 
   expect(refusalIn(await callback(never, { token: lent.token, key: lent.key }))).toEqual(
     refused('invalid_token'),
   );
-});
-
-describe('at the exchange', () => {
-  const refusal = async (answer: Promise<FormAnswer>): Promise<[number, unknown]> => {
-    const { status, json } = await answer;
-    return [status, json['error']];
-  };
-  const bad = [400, 'invalid_dpop_proof'];
-
-  it('exchange without a proof', async () => {
-    const { offer } = await world.lend();
-    expect(await refusal(exchange(offer, world.agent, { proofs: [] }))).toEqual(bad);
-  });
-
-  const cases: [string, (iss: string) => Partial<ProofShape>][] = [
-    ['wrong htu: the callback', () => ({ htu: lent.offer.resource })],
-    ['wrong htu: the issuer', (iss) => ({ htu: iss })],
-    ['wrong htm', () => ({ htm: 'GET' })],
-    ['stale iat', () => ({ iat: nowSeconds() - 62 })],
-    ['future iat', () => ({ iat: nowSeconds() + 63 })],
-    ['an unsigned proof', () => ({ header: { alg: 'none' } })],
-    ['no key', () => ({ header: { jwk: undefined } })],
-  ];
-  it.each(cases)('%s', async (_title, changes) => {
-    const { offer } = await world.lend();
-    expect(await refusal(exchange(offer, world.agent, { proof: changes(offer.iss) }))).toEqual(bad);
-  });
-
-  it('other key: a proof that shows one key and is signed by another', async () => {
-    const { offer } = await world.lend();
-    const signWith = (await testKey()).privateKey;
-    expect(await refusal(exchange(offer, world.agent, { proof: { signWith } }))).toEqual(bad);
-  });
-
-  it('private key in the header', async () => {
-    const { offer } = await world.lend();
-    const proofKey = await testKey();
-    const proof = { header: { jwk: proofKey.privateJwk } };
-    expect(await refusal(exchange(offer, world.agent, { proofKey, proof }))).toEqual(bad);
-  });
-
-  it('two proofs', async () => {
-    const { offer } = await world.lend();
-    const key = await testKey();
-    const made = () => dpopProof({ key, htm: 'POST', htu: `${offer.iss}/token` });
-    const proofs = [await made(), await made()];
-    expect(await refusal(exchange(offer, world.agent, { proofs }))).toEqual(bad);
-  });
-
-  it('replayed proof, 20 times in parallel and over a restart of the gateway', async () => {
-    const { offer } = await world.lend();
-    const key = await testKey();
-    const proofs = [await dpopProof({ key, htm: 'POST', htu: `${offer.iss}/token` })];
-    const answers = await Promise.all(
-      Array.from({ length: 20 }, () => exchange(offer, world.agent, { proofs })),
-    );
-    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
-    await world.gateway.restart();
-    expect(await refusal(exchange(offer, world.agent, { proofs }))).toEqual(bad);
-  });
-
-  it('a proof that was shown at a callback', async () => {
-    const { offer } = await world.lend();
-    expect(await refusal(exchange(offer, world.agent, { proofs: [await proofFor()] }))).toEqual(
-      bad,
-    );
-  });
-
-  it('a stolen request gets nothing a second time: assertion and proof are used up', async () => {
-    const { offer } = await world.lend();
-    const key = await testKey();
-    const form = await exchangeForm(offer, world.agent);
-    const proofs = [await dpopProof({ key, htm: 'POST', htu: `${offer.iss}/token` })];
-    expect((await postForm(`${offer.iss}/token`, form, proofs)).status).toBe(200);
-    expect((await postForm(`${offer.iss}/token`, form, proofs)).status).toBe(401);
-  });
 });
 
 it('what the grantee revokes counts at once', async () => {

@@ -90,6 +90,32 @@ describe('ungranted tool 403', () => {
     expect(world.files.ledger.of('received')).toEqual([]);
   });
 
+  // The face turns such a call away before the switchboard hears of it.
+  it.fails('and the attempt is in the audit log', async () => {
+    await start({ lending: [{ to: 'agent', tools: ['files/echo'] }] });
+    const { offer, call } = await redeemed(world);
+    expect((await call('files__add', { a: 1, b: 2 })).status).toBe(403);
+    const [, lease] = /callback\/([^/]+)/.exec(offer.resource) ?? [];
+    const kinds = (await world.audit())
+      .filter((row) => row['lease'] === lease)
+      .map(({ kind }) => kind);
+    expect(kinds).toEqual(['lease.offered', 'lease.redeemed', 'call.refused']);
+  });
+
+  it('arguments outside are in the audit log, without them', async () => {
+    const text = { properties: { text: { maxLength: 3 } } };
+    await start({ lending: [{ to: 'agent', tools: ['files/echo'], arguments: { '*/*': text } }] });
+    const { call } = await redeemed(world);
+    await call('files__echo', { text: 'Kq7zRwXv9T' });
+    const audit = await world.audit();
+    expect(audit.map(({ kind }) => kind)).toEqual([
+      'lease.offered',
+      'lease.redeemed',
+      'call.refused',
+    ]);
+    expect(JSON.stringify(audit)).not.toContain('Kq7zRwXv9T');
+  });
+
   // callPeerTool takes the helper tools for tools of every peer, so of a callback endpoint too.
   it.fails.each(['get_task', 'answer_task', 'cancel_task'])('"%s"', async (name) => {
     await start({ lending: [{ to: 'agent', tools: ['files/echo'] }] });
