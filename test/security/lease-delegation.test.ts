@@ -130,6 +130,18 @@ describe('a child', () => {
     expect(await refusalOf(client, member)).toMatch(/Nothing is lent/);
   });
 
+  // Of the rule that lends on, ttl and depth are not looked at: those of the parent alone are.
+  it.fails('keeps to the time and the depth of the rule that it is lent on by', async () => {
+    const lending = [
+      { ...rule, to: 'agent', ttl: '15m' },
+      { ...rule, to: 'second', ttl: '60s', depth: 0 },
+    ];
+    world.gateway.reconfigure({ lending });
+    const { offer } = await lendOn(await world.lend());
+    const left = offer.exp - Date.now() / 1000;
+    expect({ isShort: left <= 60, depth: offer.depth }).toEqual({ isShort: true, depth: 0 });
+  });
+
   it('is over with the task of its own, and its parent is not', async () => {
     const root = await withToken(await world.lend(), at('agent'));
     const child = await withToken(await lendOn(root), at('second'));
