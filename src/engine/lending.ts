@@ -12,7 +12,10 @@ interface Said {
   meta?: JsonObject;
 }
 
-/** The same work without it, and what was said; the message's own goes before the request's. */
+/**
+ * The same work without it, and what was said; the message's own goes before the request's. Both
+ * names are taken out everywhere: the one that means nothing here may mean something to the peer.
+ */
 export function withoutLending<W extends Said>(
   work: W,
 ): { work: W; lending: JsonObject | undefined } {
@@ -22,21 +25,23 @@ export function withoutLending<W extends Said>(
     metadata?.[leaseExtension],
     meta?.[leaseMeta],
   ].find((said) => said !== undefined);
-  if (found === undefined) return { work, lending: undefined };
+  if (![message.metadata, metadata, meta].some(hasMember)) return { work, lending: undefined };
   const clean = {
     ...work,
-    message: {
-      ...message,
-      ...(message.metadata && { metadata: without(message.metadata, leaseExtension) }),
-    },
-    ...(metadata && { metadata: without(metadata, leaseExtension) }),
-    ...(meta && { meta: without(meta, leaseMeta) }),
+    message: { ...message, ...(message.metadata && { metadata: without(message.metadata) }) },
+    ...(metadata && { metadata: without(metadata) }),
+    ...(meta && { meta: without(meta) }),
   };
+  if (found === undefined) return { work: clean, lending: undefined };
   // What is no object is for the switchboard to refuse.
   return { work: clean, lending: isObject(found) ? found : { lend: found } };
 }
 
-function without(object: JsonObject, member: string): JsonObject {
-  const { [member]: _gone, ...rest } = object;
+function hasMember(members: JsonObject | undefined): boolean {
+  return members !== undefined && (leaseExtension in members || leaseMeta in members);
+}
+
+function without(members: JsonObject): JsonObject {
+  const { [leaseExtension]: _ofA2a, [leaseMeta]: _ofMcp, ...rest } = members;
   return rest;
 }
