@@ -91,9 +91,10 @@ export function tokenAccess(server: ResourceServer, parts: TokenAccessParts): Ac
   return {
     identify(req, res, resource) {
       const { authorization, dpop } = req.headers;
+      const at = { req, res, resource };
+      if (authorization !== undefined && isRepeated(req)) return refuseRepeated(at);
       if (resource === '/admin' && !isJwt(authorization)) return nobody;
       const wait = admission.mayTry(req.socket.remoteAddress);
-      const at = { req, res, resource };
       if (wait !== undefined) return refuse(at, wait, tooManyRefused);
       const outcome = server.authenticate({
         method: req.method ?? '',
@@ -145,6 +146,7 @@ export function callbackAccess(
     const wait = admission.mayTry(req.socket.remoteAddress);
     if (wait !== undefined) return refuse(at, wait, tooManyRefused);
     const { authorization } = req.headers;
+    if (authorization !== undefined && isRepeated(req)) return refuseRepeated(at);
     const outcome = await server.authenticate({
       method: req.method ?? '',
       path: pathOf(req),
@@ -194,6 +196,27 @@ function turnAway(
   answerUnread(res, status, {
     headers: { 'content-type': 'application/json', ...headers },
     body: JSON.stringify(shown),
+  });
+}
+
+/** Whether credentials are there twice: Node keeps the first, others might look at the second. */
+function isRepeated({ rawHeaders }: IncomingMessage): boolean {
+  let count = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at];
+    if (name?.length === 13 && name.toLowerCase() === 'authorization') count += 1;
+  }
+  return count > 1;
+}
+
+/** Spec: RFC 6750 §3.1 (more than one method of showing a token: invalid_request) */
+function refuseRepeated({ res }: At): undefined {
+  answerUnread(res, 400, {
+    headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
+    body: JSON.stringify({
+      error: 'invalid_request',
+      error_description: 'Send one "Authorization" header.',
+    }),
   });
 }
 

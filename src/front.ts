@@ -63,7 +63,7 @@ const isFace = /^\/(?:mcp|a2a|callback)(?:\/|$)/;
 const peerPath = /^\/(mcp|a2a)\/([a-z0-9-]{1,63})(\/.*)?$/;
 
 /** The endpoint of a lease. */
-const callbackPath = /^\/callback\/([A-Za-z0-9_-]{1,128})\/mcp$/;
+const callbackPath = /^\/callback\/([A-Za-z0-9_-]{22})\/mcp$/;
 
 /** Paths of the gateway's own agent that look like those of a peer. */
 const ownIds: ReadonlySet<string> = new Set(['tasks', 'v1']);

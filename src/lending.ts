@@ -16,7 +16,7 @@ import { CallChecks, type StillLent } from './switchboard/call-checks.ts';
 import { leaseOfPeerId } from './switchboard/callback-caller.ts';
 import { Candidates, type OwnPeer } from './switchboard/candidates.ts';
 import { declaredClient } from './switchboard/declared-client.ts';
-import { LeaseBook } from './switchboard/lease-book.ts';
+import { LeaseBook, type LeaseChain } from './switchboard/lease-book.ts';
 import { lending, LentWorks } from './switchboard/lending-peer.ts';
 import { LentTools } from './switchboard/lent-tools.ts';
 import { LeaseOffers } from './switchboard/offers.ts';
@@ -76,7 +76,7 @@ const readyEndpoints = 10_000;
 export function openLending(
   parts: LendingParts & { readonly report: (error: unknown) => void },
 ): Lending {
-  const { store, audit, mintId, channels, clock, borrowed } = parts;
+  const { store, audit, mintId, channels, clock, borrowed, report } = parts;
   const book = new LeaseBook(parts);
   const desk = new QuestionDesk({ mintId });
   const works = new LentWorks({ desk, mintId });
@@ -92,6 +92,8 @@ export function openLending(
     borrowed: (id) => borrowed.describe(id),
     borrow: (offer, to) => borrowed.borrow(offer, to),
   });
+  /** Peers as they speak of themselves: their own client ids are in what they say of lending. */
+  const plain = new Map<string, Peer>();
   const rules = () => ({
     rules: parts.config().lending,
     ownOrganization: parts.config().gateway.organization.id,
@@ -103,8 +105,20 @@ export function openLending(
     schemas,
     rules,
     granteeOf: (peer, context) => granteeOf(peer, context, parts),
+    clientOf: async (id, context) => {
+      const peer = plain.get(id);
+      const pinned = parts.peers().configOf(id)?.lease?.clientId;
+      if (pinned !== undefined || peer === undefined) return pinned;
+      return declaredClient(peer, context).catch(() => undefined);
+    },
     clock,
   });
+  /** Whether all that hold a lease are clients of their organizations still. */
+  const isKnown = (chain: LeaseChain): boolean =>
+    chain.every(
+      ({ grantee }) =>
+        organizationOfClient(grantee.client, parts.config()) === grantee.organization,
+    );
   const checks = new CallChecks({
     book,
     store,
@@ -117,7 +131,10 @@ export function openLending(
       if (lender === undefined) {
         return { allowed: false, reason: 'Whoever lent it is not known here any more.' };
       }
-      const lendable = candidates.lendable(tool, lender);
+      if (!isKnown(chain)) {
+        return { allowed: false, reason: 'Whoever it was lent to is not known here any more.' };
+      }
+      const lendable = candidates.lendable(tool);
       const question = { ...rules(), lender, tool: lendable, asked: 'request' as const };
       const decisions = chain.map(({ grantee }) => decideLend({ ...question, to: grantee.peer }));
       const refused = decisions.find((decision) => !decision.allowed);
@@ -140,13 +157,11 @@ export function openLending(
       );
     return lendsOn ? `${parts.publicUrl}/oauth-client.json` : undefined;
   };
-  /** Peers as they speak of themselves: their own client ids are in what they say of lending. */
-  const plain = new Map<string, Peer>();
   const endpoints = new LRUCache<string, LentTools>({ max: readyEndpoints });
   const endpointOf = (lease: string): LentTools => {
     const known = endpoints.get(lease);
     if (known !== undefined) return known;
-    const made = new LentTools(lease, { book, checks, desk, audit, peerAt, mintId });
+    const made = new LentTools(lease, { book, checks, desk, audit, peerAt, mintId, report });
     endpoints.set(lease, made);
     return made;
   };
@@ -157,6 +172,7 @@ export function openLending(
       async isOpen(under, lease) {
         const chain = await book.open(under);
         if (chain === undefined) return false;
+        if (!isKnown(chain)) return false;
         const leaf = leafOf(chain);
         return leaf.id === lease || (leaf.parent === lease && leaf.depth === 0);
       },
@@ -209,13 +225,17 @@ async function granteeOf(
   if (declared === undefined && lease?.offer !== 'always') return undefined;
   const client = lease?.clientId ?? declared;
   if (client === undefined || client === '') return undefined;
-  const { auth, organizations } = config();
-  const registered = auth.clients.find(({ clientId }) => clientId === client);
-  const owner = organizations.find(({ clientIds }) => clientIds.includes(client));
-  const known = registered?.organization ?? owner?.id;
+  const known = organizationOfClient(client, config());
   const isPinned = lease?.clientId !== undefined;
   const isAtHome = originsOf(entry).includes(URL.parse(client)?.origin ?? '');
   const isNamed = known !== undefined && known === organization;
   if (!isPinned && !isAtHome && !isNamed) return undefined;
   return { client, peer: peer.id, ...(known !== undefined && { organization: known }) };
+}
+
+/** The organization that a client of the token service acts in. */
+function organizationOfClient(client: string, { auth, organizations }: Config): string | undefined {
+  const registered = auth.clients.find(({ clientId }) => clientId === client);
+  if (registered !== undefined) return registered.organization;
+  return organizations.find(({ clientIds }) => clientIds.includes(client))?.id;
 }

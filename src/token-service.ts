@@ -117,7 +117,7 @@ export function resourceAt(url: string, publicUrl: string): ProtectedResource | 
   if (!url.startsWith(`${publicUrl}/`)) return undefined;
   const path = url.slice(publicUrl.length);
   if (path === '/admin') return { kind: 'admin' };
-  if (/^\/callback\/[A-Za-z0-9_-]{1,128}\/mcp$/.test(path)) return { kind: 'callback' };
+  if (/^\/callback\/[A-Za-z0-9_-]{22}\/mcp$/.test(path)) return { kind: 'callback' };
   if (path === '/lend') return { kind: 'lend' };
   const [, peer] = /^\/(?:mcp|a2a)(?:\/([a-z0-9-]{1,63}))?$/.exec(path) ?? [];
   if (peer !== undefined) return { kind: 'peer', peer };

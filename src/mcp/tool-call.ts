@@ -87,7 +87,8 @@ export async function callPeerTool(
     const tool = tools.find((candidate) => candidate['name'] === name);
     if (tool === undefined) {
       // Among all peers the helper tools have no peer's name.
-      if (isHelper(name) && call.endpoint === call.peer.id) {
+      const hasHelpers = call.peer.taskTools !== false && call.endpoint === call.peer.id;
+      if (isHelper(name) && hasHelpers) {
         return callHelper(name, args, call, services);
       }
       throw withheldTool(call, name) ?? unknownTool(name);

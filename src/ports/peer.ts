@@ -225,6 +225,8 @@ export interface ChangeFilter {
 /** An MCP server behind the gateway. */
 export interface ToolPeer extends WorkPeer {
   readonly protocol: 'mcp';
+  /** Whether the gateway's own task tools can be called beside its tools; they can unless false. */
+  readonly taskTools?: false;
   /** What the server offers (all pages), cached and refreshed when it says that it changed. */
   catalogue(context: PeerContext): Promise<Catalogue>;
   /**

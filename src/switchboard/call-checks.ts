@@ -94,11 +94,13 @@ export class CallChecks {
       this.#checkArguments(tool, today.arguments, call.arguments);
       if (call.isCharged !== true) await this.#charge(chain, tool);
       const signal = onChain(chain, tool);
-      await this.#approve({ chain, tool, today }, call, signal);
+      const now = (await this.#approve({ chain, tool, today }, call, signal))
+        ? await this.#again(call)
+        : today;
       signal.throwIfAborted();
       const facts = { arguments: argumentsDigest(call.arguments) };
       await audit.append({ ...about, kind: 'call.allowed', facts });
-      return { chain, tool, lender: today.lender, about };
+      return { chain, tool, lender: now.lender, about };
     } catch (error) {
       if (error instanceof GatewayError) {
         const facts = { reason: error.message };
@@ -108,7 +110,16 @@ export class CallChecks {
     }
   }
 
-  #today(chain: LeaseChain, tool: LentTool): Extract<StillLent, { allowed: true }> {
+  /** Looks once more: while a person made up their mind, the operator may have too. */
+  async #again({ under, name, arguments: args }: LentCall): Promise<Allowed> {
+    const chain = await this.chain(under);
+    const tool = lentTool(chain, name);
+    const today = this.#today(chain, tool);
+    this.#checkArguments(tool, today.arguments, args);
+    return today;
+  }
+
+  #today(chain: LeaseChain, tool: LentTool): Allowed {
     // Work that goes round would never end.
     if (chain.some(({ grantee }) => grantee.peer === tool.peer)) {
       throw new RefusedCallError(
@@ -149,12 +160,12 @@ export class CallChecks {
     );
   }
 
-  /** Whoever lent it is asked, the first lender first. */
+  /** Whoever lent it is asked, the first lender first. True where somebody had to be. */
   async #approve(
     { chain, tool, today }: { chain: LeaseChain; tool: LentTool; today: { approval: boolean } },
     { arguments: args, trace }: LentCall,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const asking = chain.filter((lease, index) => {
       const own = toolIn(lease, tool);
       if (own === undefined || !(own.approval || (index === 0 && today.approval))) return false;
@@ -168,8 +179,11 @@ export class CallChecks {
         ...(trace !== undefined && { trace }),
       });
     }
+    return asking.length > 0;
   }
 }
+
+type Allowed = Extract<StillLent, { allowed: true }>;
 
 function lentTool(chain: LeaseChain, name: string): LentTool {
   const tool = leafOf(chain).tools.find((one) => one.name === name);

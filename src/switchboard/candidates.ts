@@ -84,7 +84,7 @@ export class Candidates {
   }
 
   /** A tool that was lent, as rules see it. */
-  lendable({ peer, own }: Pick<LentTool, 'peer' | 'own'>, _lender: Principal): LendableTool {
+  lendable({ peer, own }: Pick<LentTool, 'peer' | 'own'>): LendableTool {
     const { isOwn, borrowed } = this.#options;
     const kind = isOwn(peer) ? 'own' : borrowed(peer) !== undefined ? 'offered' : 'peer';
     return { kind, peer, name: own };

@@ -5,7 +5,7 @@
 import { GatewayError } from '../model/errors.ts';
 import type { MintId } from '../model/ids.ts';
 import { isObject, type JsonObject } from '../model/json.ts';
-import type { Principal } from '../model/principal.ts';
+import { ownerKey, type Principal } from '../model/principal.ts';
 import type { AuditLog } from '../ports/audit.ts';
 import type { Lease, LentTool } from '../ports/leases.ts';
 import type {
@@ -38,6 +38,8 @@ export interface LentToolsOptions {
   /** The peer that has a lent tool. */
   readonly peerAt: (peerId: string, lender: Principal) => Peer | undefined;
   readonly mintId: MintId;
+  /** Hears what nobody waits for. */
+  readonly report: (error: unknown) => void;
 }
 
 type Events = AsyncGenerator<PeerEvent, void, undefined>;
@@ -47,6 +49,7 @@ export class LentTools implements ToolPeer {
   readonly id: string;
   readonly protocol = 'mcp';
   readonly dedupes = false;
+  readonly taskTools = false;
   readonly #options: LentToolsOptions;
 
   constructor(lease: string, options: LentToolsOptions) {
@@ -62,7 +65,17 @@ export class LentTools implements ToolPeer {
   }
 
   /** Spec: RFC 6750 §3.1 (403: the token is good, and not for this) */
-  withheld(name: string): string {
+  withheld(name: string, principal: Principal): string {
+    const lease = leaseOfCaller(principal);
+    const { audit, report } = this.#options;
+    audit
+      .append({
+        kind: 'call.refused',
+        actor: ownerKey(principal),
+        ...(lease !== undefined && { lease }),
+        facts: { reason: 'The tool is not lent.' },
+      })
+      .catch(report);
     throw new GatewayError('forbidden', `The tool "${name}" is not lent. List the tools again.`);
   }
 

@@ -6,24 +6,18 @@ import { GatewayError } from '../model/errors.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { LeaseOffer, LeaseRequest } from '../model/lease.ts';
 import { ownerKey, type Principal } from '../model/principal.ts';
-import {
-  asksFor,
-  decideLend,
-  narrow,
-  type LendingRule,
-  type LendingTerms,
-} from '../policy/lending.ts';
+import { asksFor, decideLend, narrow, type LendingRule } from '../policy/lending.ts';
 import { matchesWord, toolText, type LendableTool } from '../policy/tool-pattern.ts';
 import type { AuditLog } from '../ports/audit.ts';
-import type { Grantee, LentTool } from '../ports/leases.ts';
+import type { Grantee } from '../ports/leases.ts';
 import type { Peer, PeerContext } from '../ports/peer.ts';
 import { leaseOfferFrom, leaseRequestFrom } from '../translate/lease-shapes.ts';
 import type { SchemaValidator } from '../translate/json-schema.ts';
 import type { Candidates } from './candidates.ts';
 import { traceIdOf, type LeaseBook } from './lease-book.ts';
-import { budgetOfTool } from './lease-details.ts';
+import { checkSchemas, lentTool, nothingLent, type Chosen } from './lendable.ts';
+import { lendOn } from './lending-on.ts';
 import type { Offers } from './lending-peer.ts';
-import { leafOf } from './redemption.ts';
 
 /** What offers are made with. */
 export interface OffersOptions {
@@ -38,14 +32,9 @@ export interface OffersOptions {
   };
   /** As which client a peer redeems leases; undefined where it takes none. */
   readonly granteeOf: (peer: Peer, context: PeerContext) => Promise<Grantee | undefined>;
+  /** As which client a peer says that it redeems leases, whether that is believed or not. */
+  readonly clientOf: (peerId: string, context: PeerContext) => Promise<string | undefined>;
   readonly clock: () => number;
-}
-
-/** A tool that may be lent, and how. */
-interface Chosen {
-  readonly tool: LendableTool;
-  readonly name: string;
-  readonly terms: LendingTerms;
 }
 
 /** What an administrator lends in a caller's name. */
@@ -79,7 +68,7 @@ export class LeaseOffers implements Offers {
     if (context.isCallback === true || context.task === undefined) return undefined;
     const { schemas, granteeOf } = this.#options;
     const said = context.lending;
-    const request = said && leaseRequestFrom(said, schemas);
+    const request = said && leaseRequestFrom(said);
     const offered = said && leaseOfferFrom(said);
     const rules = this.#rulesFor(peer);
     if (rules.length === 0) {
@@ -93,9 +82,13 @@ export class LeaseOffers implements Offers {
       if (request !== undefined) throw takesNone(peer);
       return undefined;
     }
-    if (request?.parent !== undefined) return this.#lendOn(peer, grantee, context, request);
+    // Only now: compiling the schemas of a request that leads to nothing would be work for nothing.
+    if (said !== undefined) checkSchemas(said, schemas);
+    if (request?.parent !== undefined)
+      return lendOn({ peer, grantee, context, request }, this.#options);
     const chosen = await this.#choose(rules, {
       peer,
+      grantee,
       context,
       request,
       ...(offered !== undefined && { offered }),
@@ -132,13 +125,14 @@ export class LeaseOffers implements Offers {
     { lender, lend, by, signal }: AdministratorsLending,
   ): Promise<LeaseOffer> {
     const { schemas, granteeOf } = this.#options;
-    const request = leaseRequestFrom({ lend }, schemas);
+    const request = leaseRequestFrom({ lend });
     const rules = this.#rulesFor(peer);
     if (rules.length === 0) throw nothingLent(peer, request);
     const context = { principal: lender, signal };
     const grantee = await granteeOf(peer, context);
     if (grantee === undefined) throw takesNone(peer);
-    const chosen = await this.#choose(rules, { peer, context, request });
+    checkSchemas({ lend }, schemas);
+    const chosen = await this.#choose(rules, { peer, grantee, context, request });
     const asking = chosen.find(({ terms }) => terms.approval);
     if (asking !== undefined) throw nobodyToAsk(asking.tool);
     const offer = await this.#lend(chosen, { peer, grantee, context, request, by });
@@ -154,27 +148,44 @@ export class LeaseOffers implements Offers {
     rules: readonly LendingRule[],
     around: {
       peer: Peer;
+      grantee: Grantee;
       context: PeerContext;
       request: LeaseRequest | undefined;
       offered?: LeaseOffer;
     },
   ): Promise<Chosen[]> {
-    const { peer, context, request, offered } = around;
+    const { peer, grantee, context, request, offered } = around;
     const { principal: lender, signal, task } = context;
     const tools = await this.#options.candidates.of(rules, {
       lender,
       signal,
       ...(offered !== undefined && task !== undefined && { offered, task }),
     });
-    return tools.flatMap((candidate) => this.#chosen(candidate, { peer, lender, request }));
+    // An agent is not lent itself, under whatever id it is here.
+    const itself = await this.#idsOf(grantee, tools, context);
+    return tools
+      .filter(({ tool }) => tool.peer !== peer.id && !itself.has(tool.peer))
+      .flatMap((candidate) => this.#chosen(candidate, { peer, lender, request }));
+  }
+
+  /** The peers among these tools' that redeem leases as the grantee does. */
+  async #idsOf(
+    { client }: Grantee,
+    tools: readonly { tool: LendableTool }[],
+    context: PeerContext,
+  ): Promise<ReadonlySet<string>> {
+    const { clientOf } = this.#options;
+    const ids = [...new Set(tools.map(({ tool }) => tool.peer))];
+    const same = await Promise.all(
+      ids.map(async (id) => ((await clientOf(id, context)) === client ? [id] : [])),
+    );
+    return new Set(same.flat());
   }
 
   #chosen(
     { tool, name }: { tool: LendableTool; name: string },
     { peer, lender, request }: { peer: Peer; lender: Principal; request: LeaseRequest | undefined },
   ): Chosen[] {
-    // An agent is not lent itself.
-    if (tool.peer === peer.id) return [];
     if (request !== undefined && !asksFor(request, tool)) return [];
     const asked = request === undefined ? 'standing' : 'request';
     const decision = decideLend({ ...this.#options.rules(), lender, to: peer.id, tool, asked });
@@ -227,119 +238,6 @@ export class LeaseOffers implements Offers {
     );
     return offer;
   }
-
-  /** A grantee lends on what it was lent: less of it, no longer, to nobody who has it already. */
-  async #lendOn(
-    peer: Peer,
-    grantee: Grantee,
-    context: PeerContext,
-    request: LeaseRequest,
-  ): Promise<LeaseOffer> {
-    const { book, rules } = this.#options;
-    const { principal, task, features, trace } = context;
-    const id = book.leaseAt(request.parent ?? '');
-    const chain = id === undefined ? undefined : await book.open(id);
-    const parent = chain && leafOf(chain);
-    if (
-      chain === undefined ||
-      parent === undefined ||
-      parent.grantee.client !== principal.client ||
-      (parent.grantee.organization ?? principal.organization) !== principal.organization
-    ) {
-      throw new GatewayError(
-        'invalid-params',
-        'lend.parent is no lease of yours that is open. Use the "resource" of an offer that you have.',
-        { facts: { field: 'lend.parent' } },
-      );
-    }
-    if (parent.depth < 1) {
-      throw new GatewayError('forbidden', 'These tools may not be lent on. Call them yourself.');
-    }
-    const [{ lender }] = chain;
-    const holders = [lender.client, ...chain.map((lease) => lease.grantee.client)];
-    const peers = chain.map((lease) => lease.grantee.peer);
-    if (holders.includes(grantee.client) || peers.includes(peer.id)) {
-      throw new GatewayError(
-        'forbidden',
-        `"${peer.id}" has these tools already: what is lent does not go round.`,
-      );
-    }
-    const tools = parent.tools.flatMap((lent): LentTool[] => {
-      // Rules are the first lender's: its operator decides where its tools go, however often.
-      const original = this.#options.candidates.lendable(lent, lender);
-      const asLent: LendableTool = { ...original, name: lent.name };
-      if (lent.peer === peer.id || !asksFor(request, asLent)) return [];
-      const decision = decideLend({
-        ...rules(),
-        lender,
-        to: peer.id,
-        tool: original,
-        asked: 'request',
-      });
-      if (!decision.allowed) return [];
-      const terms = narrow(decision.terms, request, asLent);
-      const {
-        arguments: schemas,
-        approval,
-        budgets,
-      } = lentTool({
-        tool: original,
-        name: lent.name,
-        terms,
-      });
-      return [
-        {
-          ...lent,
-          arguments: [...lent.arguments, ...schemas],
-          budgets,
-          approval: lent.approval || approval,
-        },
-      ];
-    });
-    if (tools.length === 0) throw nothingLent(peer, request);
-    const expiresIn = (request.expires_in ?? Infinity) * 1000;
-    const { offer } = await book.lend(
-      {
-        parent: parent.id,
-        ancestors: [...parent.ancestors, parent.id],
-        lender: principal,
-        ...(features !== undefined && { features }),
-        grantee,
-        ...(task !== undefined && { task }),
-        tools,
-        ...(request.max_calls !== undefined && { maxCalls: request.max_calls }),
-        depth: Math.min(parent.depth - 1, request.depth ?? Infinity),
-        via: parent.via,
-        expiresAt: Math.min(parent.expiresAt, this.#options.clock() + expiresIn),
-      },
-      traceIdOf(trace),
-    );
-    return offer;
-  }
-}
-
-function lentTool({ tool, name, terms }: Chosen): LentTool {
-  const { arguments: schemas, maxCalls, maxCallsPerTool, approval, rule } = terms;
-  const own = { peer: tool.peer, own: tool.name };
-  return {
-    name,
-    ...own,
-    arguments: [...schemas],
-    budgets: [
-      { key: rule, most: maxCalls },
-      ...(maxCallsPerTool === undefined ? [] : [budgetOfTool(own, maxCallsPerTool)]),
-    ],
-    approval,
-  };
-}
-
-function nothingLent(peer: Peer, request?: LeaseRequest): GatewayError {
-  const what = request === undefined ? '' : ` None of ${request.tools.join(', ')} may be.`;
-  return new GatewayError(
-    'invalid-params',
-    `Nothing is lent to "${peer.id}".${what} The operator's rules decide (see lending in the configuration); you can lend what you may call yourself.`,
-    { facts: { field: 'lend.tools' } },
-  );
 }
 
 function takesNone(peer: Peer): GatewayError {

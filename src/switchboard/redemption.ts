@@ -2,7 +2,9 @@
  * Redeems references of leases for the token service. Whatever is wrong with a reference, its client
  * hears one answer; the audit log has the reason.
  */
-import type { Actor } from '../model/lease.ts';
+import { LRUCache } from 'lru-cache';
+import type { JsonObject } from '../model/json.ts';
+import type { Actor, LeaseDetails } from '../model/lease.ts';
 import type { AuditLog } from '../ports/audit.ts';
 import type {
   Lease,
@@ -11,7 +13,7 @@ import type {
   Redemption,
   RedemptionRequest,
 } from '../ports/leases.ts';
-import { digestOf, type LeaseBook, type LeaseChain } from './lease-book.ts';
+import { argumentsDigest, digestOf, type LeaseBook, type LeaseChain } from './lease-book.ts';
 import { detailsOf, narrowedTo, type LeasePart } from './lease-details.ts';
 
 /** What redeeming needs. */
@@ -21,8 +23,12 @@ export interface RedemptionOptions {
   readonly audit: AuditLog;
 }
 
+/** So many parts of leases are found again. */
+const rememberedParts = 10_000;
+
 /** Builds it. */
 export function createRedemption({ book, store, audit }: RedemptionOptions): LeaseRedemption {
+  const parts = new LRUCache<string, string>({ max: rememberedParts });
   return {
     async redeem(request) {
       const outcome = await decide(request);
@@ -58,14 +64,26 @@ export function createRedemption({ book, store, audit }: RedemptionOptions): Lea
     return redeemed(chain, part, request);
   }
 
+  /** The same part of a lease is one: what is asked for again and again fills no store. */
+  async function partOf(lease: Lease, part: LeasePart, asked: LeaseDetails): Promise<Lease> {
+    const key = JSON.stringify([lease.id, argumentsDigest(asked as unknown as JsonObject)]);
+    const known = parts.get(key);
+    const chain = known === undefined ? undefined : await book.open(known);
+    if (chain !== undefined) return leafOf(chain);
+    const narrowed = await book.narrow(lease, part);
+    parts.set(key, narrowed.id);
+    return narrowed;
+  }
+
   async function redeemed(
     chain: LeaseChain,
     part: LeasePart | undefined,
-    { client, jkt }: RedemptionRequest,
+    { client, jkt, details }: RedemptionRequest,
   ): Promise<Redemption> {
     const lease = leafOf(chain);
     // Less of a lease is a lease of its own below it, so that its bounds are counted like any other.
-    const under = part === undefined ? lease : await book.narrow(lease, part);
+    const under =
+      part === undefined || details === undefined ? lease : await partOf(lease, part, details);
     await audit.append({
       ...aboutLease(lease),
       kind: 'lease.redeemed',

@@ -200,8 +200,7 @@ describe('ReDoS patterns in a request’s schema take bounded time:', () => {
     expect(performance.now() - started).toBeLessThan(8000);
   });
 
-  // Each schema has a time of its own to be compiled in, and a request may have 256 of them.
-  it.fails('schemas that each compile in time hold up nobody together', async () => {
+  it('schemas that each compile in time hold up nobody together', async () => {
     const slow = (n: number) => ({
       oneOf: Array.from({ length: 80 }, (_, m) => ({ const: n * 1000 + m })),
     });

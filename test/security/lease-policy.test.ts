@@ -231,8 +231,7 @@ describe('hot reload in the middle: the next call is refused', () => {
     await refusedCall(call);
   });
 
-  // What is asked at each call is the lender's trust and the rule, never the grantee's.
-  it.fails('one that takes the grantee’s organization away', async () => {
+  it('one that takes the grantee’s organization away', async () => {
     await start({ oauth: true });
     const { call } = await redeemed(world);
     expect(resultOf(await call('files__echo', { text: 'x' })).text).toBe('x');

@@ -90,16 +90,14 @@ describe('ungranted tool 403', () => {
     expect(world.files.ledger.of('received')).toEqual([]);
   });
 
-  // The face turns such a call away before the switchboard hears of it.
-  it.fails('and the attempt is in the audit log', async () => {
+  it('and the attempt is in the audit log', async () => {
     await start({ lending: [{ to: 'agent', tools: ['files/echo'] }] });
     const { offer, call } = await redeemed(world);
     expect((await call('files__add', { a: 1, b: 2 })).status).toBe(403);
     const [, lease] = /callback\/([^/]+)/.exec(offer.resource) ?? [];
-    const kinds = (await world.audit())
-      .filter((row) => row['lease'] === lease)
-      .map(({ kind }) => kind);
-    expect(kinds).toEqual(['lease.offered', 'lease.redeemed', 'call.refused']);
+    const kinds = async () =>
+      (await world.audit()).filter((row) => row['lease'] === lease).map(({ kind }) => kind);
+    await expect.poll(kinds).toEqual(['lease.offered', 'lease.redeemed', 'call.refused']);
   });
 
   it('arguments outside are in the audit log, without them', async () => {
@@ -116,8 +114,7 @@ describe('ungranted tool 403', () => {
     expect(JSON.stringify(audit)).not.toContain('Kq7zRwXv9T');
   });
 
-  // callPeerTool takes the helper tools for tools of every peer, so of a callback endpoint too.
-  it.fails.each(['get_task', 'answer_task', 'cancel_task'])('"%s"', async (name) => {
+  it.each(['get_task', 'answer_task', 'cancel_task'])('"%s"', async (name) => {
     await start({ lending: [{ to: 'agent', tools: ['files/echo'] }] });
     const { call } = await redeemed(world);
     expect((await call(name, { task_id: 'x' })).status).toBe(403);
@@ -178,8 +175,7 @@ describe('A→B→A stops', () => {
     expect(at('agent').tasks).toHaveLength(1);
   });
 
-  // Only the id of the peer is compared: the same agent under a second id is offered its own skill.
-  it.fails('nor where the agent is there under another id as well', async () => {
+  it('nor where the agent is there under another id as well', async () => {
     const twin = await startLending({ agents: { agent: {} } });
     world = twin;
     const { cardUrl } = at('agent');

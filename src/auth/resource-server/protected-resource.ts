@@ -12,7 +12,7 @@ import { adminScope, lendScope, peerScope } from '../../policy/permissions.ts';
 const wellKnown = '/.well-known/oauth-protected-resource';
 
 const faces = /^\/(?:mcp|a2a)(?:\/([a-z0-9-]{1,63}))?$/;
-const callbacks = /^\/callback\/[A-Za-z0-9_-]{1,128}\/mcp$/;
+const callbacks = /^\/callback\/[A-Za-z0-9_-]{22}\/mcp$/;
 /** Paths below a face that belong to something else. */
 const notPeers: ReadonlySet<string> = new Set(['/mcp/server-card', '/a2a/tasks', '/a2a/v1']);
 
