@@ -1,18 +1,11 @@
-/**
- * Leases in SQLite. What is charged within one turn is committed together; each charge is all or
- * nothing all the same.
- */
+/** Leases in SQLite. Each charge is all or nothing, also where it shares a commit with others. */
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite';
 import { ownerKey } from '../../model/principal.ts';
 import type { Charge, Lease, LeaseEnd, LeaseFilter, LeaseStore } from '../../ports/leases.ts';
+import type { Commits } from './commits.ts';
+import type { OpenDatabase } from './database.ts';
 
 type Row = Record<string, SQLOutputValue>;
-
-interface Asked {
-  readonly charges: readonly Charge[];
-  readonly resolve: (exhausted: Charge | undefined) => void;
-  readonly reject: (error: unknown) => void;
-}
 
 /** So many rows are deleted in one go: others want their turn. */
 const atOnce = 500;
@@ -24,6 +17,7 @@ const subtree = `WITH RECURSIVE below(id) AS (
 /** The lease store on an open database. Whoever opened the database closes it. */
 export class SqliteLeaseStore implements LeaseStore {
   readonly #db: DatabaseSync;
+  readonly #commits: Commits;
   readonly #create: StatementSync;
   readonly #get: StatementSync;
   readonly #byRef: StatementSync;
@@ -31,10 +25,10 @@ export class SqliteLeaseStore implements LeaseStore {
   readonly #end: StatementSync;
   readonly #used: StatementSync;
   readonly #charge: StatementSync;
-  #asked: Asked[] = [];
 
-  constructor({ db }: { db: DatabaseSync }) {
+  constructor({ db, commits }: Pick<OpenDatabase, 'db' | 'commits'>) {
     this.#db = db;
+    this.#commits = commits;
     this.#create = db.prepare(
       'INSERT INTO lease (id, ref, parent, owner, task, body, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     );
@@ -74,10 +68,7 @@ export class SqliteLeaseStore implements LeaseStore {
   }
 
   charge(charges: readonly Charge[]): Promise<Charge | undefined> {
-    return new Promise((resolve, reject) => {
-      if (this.#asked.length === 0) setImmediate(() => this.#flush());
-      this.#asked.push({ charges, resolve, reject });
-    });
+    return this.#commits.write(() => this.#chargeAll(charges));
   }
 
   async used(id: string): Promise<ReadonlyMap<string, number>> {
@@ -114,20 +105,6 @@ export class SqliteLeaseStore implements LeaseStore {
     const forget = this.#db.prepare('DELETE FROM lease_use WHERE lease = ?');
     for (const row of gone) forget.run(String(row['id']));
     return gone.length;
-  }
-
-  #flush(): void {
-    const asked = this.#asked;
-    this.#asked = [];
-    try {
-      this.#db.exec('BEGIN IMMEDIATE');
-      const outcomes = asked.map(({ charges }) => this.#chargeAll(charges));
-      this.#db.exec('COMMIT');
-      for (const [index, { resolve }] of asked.entries()) resolve(outcomes[index]);
-    } catch (error) {
-      if (this.#db.isOpen && this.#db.isTransaction) this.#db.exec('ROLLBACK');
-      for (const { reject } of asked) reject(error);
-    }
   }
 
   #chargeAll(charges: readonly Charge[]): Charge | undefined {
