@@ -57,9 +57,9 @@ export function openAudit(parts: AuditParts): Audit {
 
   return {
     log: {
-      async append(event) {
+      async append(event, provided) {
         if (isClosed) throw new Error('The audit log is closed.');
-        const appended = store.append(event);
+        const appended = store.append(event, provided);
         pending.add(appended);
         try {
           await appended;

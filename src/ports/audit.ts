@@ -68,8 +68,12 @@ export interface AuditFilter {
 
 /** Where facts are recorded. */
 export interface AuditLog {
-  /** Resolves when it is on disk. What is appended within one turn shares a commit. */
-  append(event: AuditEvent): Promise<void>;
+  /**
+   * Resolves when it is on disk. `provided` is asked within the same commit, before the entry is
+   * written: where it says false there is no entry, and what it wrote itself is committed with it.
+   * It is asked again where that commit was rolled back.
+   */
+  append(event: AuditEvent, provided?: () => boolean): Promise<void>;
 }
 
 /** The store's port. One writer. */

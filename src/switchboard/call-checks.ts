@@ -28,7 +28,7 @@ export type StillLent =
 /** What checking needs. */
 export interface CallChecksOptions {
   readonly book: LeaseBook;
-  readonly store: Pick<LeaseStore, 'charge'>;
+  readonly store: Pick<LeaseStore, 'charge' | 'chargeWithin'>;
   readonly audit: AuditLog;
   readonly schemas: Pick<SchemaValidator, 'check'>;
   readonly approvals: Approvals;
@@ -90,12 +90,21 @@ export class CallChecks {
       about = { ...about, peer: tool.peer, tool: tool.own };
       const today = this.#today(chain, tool);
       this.#checkArguments(tool, today.arguments, call.arguments);
-      await this.#charge(chain, tool);
-      const signal = onChain(chain, tool);
-      await this.#approve({ chain, tool, today }, call, signal);
-      signal.throwIfAborted();
       const facts = { arguments: argumentsDigest(call.arguments) };
-      await audit.append({ ...about, kind: 'call.allowed', facts });
+      const allowed: AuditEvent = { ...about, kind: 'call.allowed', facts };
+      const charges = chargesFor(chain, tool);
+      const asking = whoApproves(chain, tool, today);
+      if (asking.length === 0) {
+        onChain(chain, tool).throwIfAborted();
+        await this.#chargeWith(allowed, charges);
+      } else {
+        // Nobody is asked about a call that has no room.
+        this.#checkRoom(await this.#options.store.charge(charges));
+        const signal = onChain(chain, tool);
+        await this.#approve({ asking, tool }, call, signal);
+        signal.throwIfAborted();
+        await audit.append(allowed);
+      }
       return { chain, tool, lender: today.lender, about };
     } catch (error) {
       if (error instanceof GatewayError) {
@@ -137,8 +146,18 @@ export class CallChecks {
     }
   }
 
-  async #charge(chain: LeaseChain, tool: LentTool): Promise<void> {
-    const exhausted = await this.#options.store.charge(chargesFor(chain, tool));
+  /** Counts a call and records that it is allowed: one commit, and none without the other. */
+  async #chargeWith(allowed: AuditEvent, charges: readonly Charge[]): Promise<void> {
+    const { store, audit } = this.#options;
+    let exhausted: Charge | undefined;
+    await audit.append(allowed, () => {
+      exhausted = store.chargeWithin(charges);
+      return exhausted === undefined;
+    });
+    this.#checkRoom(exhausted);
+  }
+
+  #checkRoom(exhausted: Charge | undefined): void {
     if (exhausted === undefined) return;
     const what = exhausted.key.startsWith('tool ') ? 'this tool' : 'these tools';
     throw new RefusedCallError(
@@ -149,16 +168,10 @@ export class CallChecks {
 
   /** Whoever lent it is asked, the first lender first. */
   async #approve(
-    { chain, tool, today }: { chain: LeaseChain; tool: LentTool; today: { approval: boolean } },
+    { asking, tool }: { asking: readonly Lease[]; tool: LentTool },
     { arguments: args, trace }: LentCall,
     signal: AbortSignal,
   ): Promise<void> {
-    const asking = chain.filter((lease, index) => {
-      const own = toolIn(lease, tool);
-      if (own === undefined || !(own.approval || (index === 0 && today.approval))) return false;
-      // A part of a lease is its grantee's own doing: nobody is asked a second time for it.
-      return lease.task === undefined || lease.task !== chain[index - 1]?.task;
-    });
     for (const lease of asking) {
       await this.#options.approvals.approve(lease, tool, {
         arguments: args,
@@ -177,6 +190,16 @@ function lentTool(chain: LeaseChain, name: string): LentTool {
 
 function toolIn({ tools }: Lease, { peer, own }: LentTool): LentTool | undefined {
   return tools.find((tool) => tool.peer === peer && tool.own === own);
+}
+
+/** The leases whose lenders are asked before each call. */
+function whoApproves(chain: LeaseChain, tool: LentTool, today: { approval: boolean }): Lease[] {
+  return chain.filter((lease, index) => {
+    const own = toolIn(lease, tool);
+    if (own === undefined || !(own.approval || (index === 0 && today.approval))) return false;
+    // A part of a lease is its grantee's own doing: nobody is asked a second time for it.
+    return lease.task === undefined || lease.task !== chain[index - 1]?.task;
+  });
 }
 
 /** Every lease of the chain counts the call, under its own bounds. */

@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SqliteAuditStore } from '../../src/store/sqlite/audit-store.ts';
 import { openDatabase, type OpenDatabase } from '../../src/store/sqlite/database.ts';
+import { SqliteLeaseStore } from '../../src/store/sqlite/lease-store.ts';
 import { SqliteReplayStore } from '../../src/store/sqlite/replay-store.ts';
 
 let dir: string;
@@ -56,6 +57,23 @@ describe('the writes of a database', () => {
     ]);
     expect([isFirst, isFirstAgain]).toEqual([true, false]);
     expect(commits).toEqual([3]);
+  });
+
+  it('hold a charge and what is recorded of it, or neither', async () => {
+    const audit = new SqliteAuditStore(database, { clock: () => 1 });
+    const leases = new SqliteLeaseStore(database);
+    const charge = [{ lease: 'one', key: '', most: 2 }];
+    const record = () =>
+      audit.append(
+        { kind: 'call.allowed', facts: {} },
+        () => leases.chargeWithin(charge) === undefined,
+      );
+    const broken = database.commits.write(() => {
+      throw new Error('another write of this turn');
+    });
+    await Promise.all([record(), record(), record(), expect(broken).rejects.toThrow('another')]);
+    expect(await leases.used('one')).toEqual(new Map([['', 2]]));
+    expect((await audit.read({ limit: 10 })).map(({ seq }) => seq)).toEqual([1, 2]);
   });
 
   it('fail alone: what shared the transaction is kept, and nothing of the one that failed', async () => {

@@ -39,11 +39,13 @@ export class SqliteAuditStore implements AuditStore, AuditRows {
     this.#rows.setReadBigInts(true);
   }
 
-  async append(event: AuditEvent): Promise<void> {
+  async append(event: AuditEvent, provided = always): Promise<void> {
     // Taken now: whatever becomes of the object later, this is what happened.
     const plain = plainEvent(event);
     const at = Math.trunc(this.#clock());
-    await this.#commits.write(() => this.#add(nextEntry(plain, this.#link(), at)));
+    await this.#commits.write(() => {
+      if (provided()) this.#add(nextEntry(plain, this.#link(), at));
+    });
   }
 
   async read({ task, lease, parent, after, limit }: AuditFilter): Promise<AuditEntry[]> {
@@ -80,6 +82,8 @@ export class SqliteAuditStore implements AuditStore, AuditRows {
     this.#insert.run(seq, at, kind, task, lease, parent, body, previous, hash);
   }
 }
+
+const always = (): boolean => true;
 
 function readEntry(row: Record<string, SQLOutputValue>): AuditEntry {
   try {

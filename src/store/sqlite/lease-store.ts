@@ -68,7 +68,7 @@ export class SqliteLeaseStore implements LeaseStore {
   }
 
   charge(charges: readonly Charge[]): Promise<Charge | undefined> {
-    return this.#commits.write(() => this.#chargeAll(charges));
+    return this.#commits.write(() => this.chargeWithin(charges));
   }
 
   async used(id: string): Promise<ReadonlyMap<string, number>> {
@@ -107,7 +107,7 @@ export class SqliteLeaseStore implements LeaseStore {
     return gone.length;
   }
 
-  #chargeAll(charges: readonly Charge[]): Charge | undefined {
+  chargeWithin(charges: readonly Charge[]): Charge | undefined {
     const exhausted = charges.find(({ lease, key, most = Infinity }) => {
       const row = this.#used.get(lease, key);
       return Number(row?.['used'] ?? 0) >= most;
