@@ -14,7 +14,7 @@ export interface AuditParts {
   /** `keys.dir` of the configuration: checkpoints lie beside the keys. */
   readonly dir: string;
   readonly clock: Clock;
-  /** Hears that a checkpoint could not be written; the next one is tried all the same. */
+  /** Hears that a checkpoint or a note could not be written; the next one is tried all the same. */
   readonly report: (error: unknown) => void;
   /** How many entries there may be without a checkpoint. */
   readonly everyEntries?: number;
@@ -55,20 +55,22 @@ export function openAudit(parts: AuditParts): Audit {
   const timer = setInterval(() => void sign(), everyMs);
   timer.unref();
 
+  const keep = async (append: () => Promise<void>): Promise<void> => {
+    if (isClosed) throw new Error('The audit log is closed.');
+    const appended = append();
+    pending.add(appended);
+    try {
+      await appended;
+    } finally {
+      pending.delete(appended);
+    }
+    unsigned += 1;
+    if (unsigned >= everyEntries) void sign();
+  };
   return {
     log: {
-      async append(event, provided) {
-        if (isClosed) throw new Error('The audit log is closed.');
-        const appended = store.append(event, provided);
-        pending.add(appended);
-        try {
-          await appended;
-        } finally {
-          pending.delete(appended);
-        }
-        unsigned += 1;
-        if (unsigned >= everyEntries) void sign();
-      },
+      append: (event, provided) => keep(() => store.append(event, provided)),
+      note: (event) => void keep(() => store.appendSoon(event)).catch(report),
     },
     async close() {
       if (isClosed) return;

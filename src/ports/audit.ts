@@ -74,10 +74,19 @@ export interface AuditLog {
    * It is asked again where that commit was rolled back.
    */
   append(event: AuditEvent, provided?: () => boolean): Promise<void>;
+  /**
+   * Records what nobody is waiting for: behind all that was appended before it, and on disk a moment
+   * later. That it could not be is reported to the operator.
+   */
+  note(event: AuditEvent): void;
 }
 
 /** The store's port. One writer. */
-export interface AuditStore extends AuditLog {
+export interface AuditStore {
+  /** See `AuditLog`. */
+  append(event: AuditEvent, provided?: () => boolean): Promise<void>;
+  /** The same for what nobody is waiting for: it may take a moment longer, and share a commit. */
+  appendSoon(event: AuditEvent): Promise<void>;
   read(filter: AuditFilter): Promise<AuditEntry[]>;
   /** The last entry, if there is one. */
   head(): Promise<AuditEntry | undefined>;

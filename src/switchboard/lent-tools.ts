@@ -94,7 +94,7 @@ export class LentTools implements ToolPeer {
       running?.done();
       if (allowed !== undefined) {
         const { about } = allowed;
-        await this.#options.audit.append({ ...about, kind: 'call.ended', facts: { outcome } });
+        this.#options.audit.note({ ...about, kind: 'call.ended', facts: { outcome } });
       }
     }
   }

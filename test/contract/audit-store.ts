@@ -186,6 +186,15 @@ export function auditStoreContract(name: string, make: () => AuditStoreUnderTest
       expect(await faultOf(opened.store)).toBeUndefined();
     });
 
+    it('what may come a moment later stands behind what was appended before', async () => {
+      const soon = opened.store.appendSoon(call('b'));
+      await Promise.all([opened.store.append(call('c')), soon]);
+      await opened.store.appendSoon(call('d'));
+      const kept = await opened.store.read({ limit: 10 });
+      expect(kept.map(({ task }) => task)).toEqual(['b', 'c', 'd']);
+      expect(await faultOf(opened.store)).toBeUndefined();
+    });
+
     it('what happens to an event after it was appended changes nothing', async () => {
       const facts: JsonObject = { n: 1 };
       const appended = opened.store.append({ kind: 'call.ended', facts });

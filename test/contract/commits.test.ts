@@ -90,6 +90,18 @@ describe('the writes of a database', () => {
     expect(onDisk()).toEqual(['before', 'after']);
   });
 
+  it('that nobody waits for share the next commit, or make one of their own soon', async () => {
+    const soon = database.commits.writeSoon(insert('soon'));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(onDisk()).toEqual([]);
+    await database.commits.write(insert('now'));
+    await soon;
+    expect(onDisk()).toEqual(['soon', 'now']);
+    await database.commits.writeSoon(insert('alone'));
+    expect(onDisk()).toEqual(['soon', 'now', 'alone']);
+    expect(commits).toEqual([2, 1]);
+  });
+
   it('are on disk after a flush that does not wait for the turn to end', async () => {
     const asked = database.commits.write(insert('now'));
     database.commits.flush();

@@ -40,12 +40,14 @@ export class SqliteAuditStore implements AuditStore, AuditRows {
   }
 
   async append(event: AuditEvent, provided = always): Promise<void> {
-    // Taken now: whatever becomes of the object later, this is what happened.
-    const plain = plainEvent(event);
-    const at = Math.trunc(this.#clock());
+    const add = this.#entryOf(event);
     await this.#commits.write(() => {
-      if (provided()) this.#add(nextEntry(plain, this.#link(), at));
+      if (provided()) add();
     });
+  }
+
+  async appendSoon(event: AuditEvent): Promise<void> {
+    await this.#commits.writeSoon(this.#entryOf(event));
   }
 
   async read({ task, lease, parent, after, limit }: AuditFilter): Promise<AuditEntry[]> {
@@ -70,6 +72,13 @@ export class SqliteAuditStore implements AuditStore, AuditRows {
 
   async rows(after: number | undefined, limit: number): Promise<KeptEntry[]> {
     return this.#rows.all(after ?? Number.MIN_SAFE_INTEGER, limit).map(keptFrom);
+  }
+
+  /** Taken now: whatever becomes of the object later, this is what happened. */
+  #entryOf(event: AuditEvent): () => void {
+    const plain = plainEvent(event);
+    const at = Math.trunc(this.#clock());
+    return () => this.#add(nextEntry(plain, this.#link(), at));
   }
 
   #link(): Link {

@@ -10,6 +10,9 @@ interface Write {
   readonly reject: (error: unknown) => void;
 }
 
+/** How long a write waits for others at the most that nobody is waiting for (ms). */
+const patienceMs = 20;
+
 /** Hears of each commit: how many writes it had, and how long it took (ms). */
 type Observer = (writes: number, ms: number) => void;
 
@@ -19,6 +22,7 @@ export class Commits {
   #observe: Observer = () => {};
   #queue: Write[] = [];
   #isScheduled = false;
+  #late: NodeJS.Timeout | undefined;
 
   constructor(db: DatabaseSync) {
     this.#db = db;
@@ -34,17 +38,22 @@ export class Commits {
    * called again where others of the same transaction have failed, which was rolled back.
    */
   write<T>(run: () => T): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      this.#queue.push({ run, resolve: resolve as Write['resolve'], reject });
-      if (this.#isScheduled) return;
-      this.#isScheduled = true;
-      setImmediate(() => this.flush());
-    });
+    if (!this.#isScheduled) setImmediate(() => this.flush());
+    this.#isScheduled = true;
+    return this.#queued(run);
+  }
+
+  /** The same for what nobody is waiting for: it shares the next commit, which comes soon. */
+  writeSoon<T>(run: () => T): Promise<T> {
+    if (!this.#isScheduled) this.#late ??= setTimeout(() => this.flush(), patienceMs);
+    return this.#queued(run);
   }
 
   /** Commits what was asked so far. */
   flush(): void {
     this.#isScheduled = false;
+    clearTimeout(this.#late);
+    this.#late = undefined;
     const writes = this.#queue;
     if (writes.length === 0) return;
     this.#queue = [];
@@ -62,6 +71,12 @@ export class Commits {
         }
       }
     }
+  }
+
+  #queued<T>(run: () => T): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#queue.push({ run, resolve: resolve as Write['resolve'], reject });
+    });
   }
 
   #commit(writes: readonly Write[]): void {
