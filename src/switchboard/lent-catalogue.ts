@@ -59,7 +59,10 @@ export async function catalogueOf(
     prompts: [],
     resources: [],
     resourceTemplates: [],
-    version: createHash('sha256').update(JSON.stringify(tools)).digest('base64url').slice(0, 27),
+    // Whoever calls a tool does not ask for it.
+    get version() {
+      return createHash('sha256').update(JSON.stringify(tools)).digest('base64url').slice(0, 27);
+    },
   };
 }
 

@@ -73,7 +73,10 @@ export class LentTools implements ToolPeer {
     let allowed: AllowedCall | undefined;
     let outcome = 'failed';
     try {
-      const checking = this.#allow(call, context, (chain) => (running = this.#running(chain)));
+      const checking = this.#allow(call, context, (chain) => {
+        running = this.#running(chain, context);
+        return running;
+      });
       // Somebody may have to approve it, which takes as long as people do.
       if (!(await settlesSoon(checking))) yield { kind: 'status', state: 'TASK_STATE_WORKING' };
       allowed = await checking;
@@ -81,7 +84,7 @@ export class LentTools implements ToolPeer {
       const { peer, own } = allowed.tool;
       this.#options.desk.note(task, `"${grantee.peer}" calls ${peer}/${own}.`);
       yield placed(allowed.tool, call.arguments);
-      const routed = this.#routed(allowed, call.arguments, { context, over: running?.signal });
+      const routed = this.#routed(allowed, call.arguments, { context, until: running?.until });
       for await (const event of this.#relayed(routed, routed.start(), { context, running })) {
         if (event.kind === 'status') outcome = outcomeOf(event) ?? outcome;
         yield event;
@@ -110,10 +113,10 @@ export class LentTools implements ToolPeer {
     const chain = await this.#options.checks.chain(leaseOfCaller(context.principal));
     const tool = leafOf(chain).tools.find(({ name }) => name === place.tool);
     if (tool === undefined) throw outcomeUnknown();
-    const running = this.#running(chain);
+    const running = this.#running(chain, context);
     try {
       const call = { chain, tool, lender: chain[0].lender };
-      const around = { context, over: running.signal };
+      const around = { context, until: running.until };
       const routed = this.#routed(call, place.arguments, around, place.at);
       yield* this.#relayed(routed, routed.resume(), { context, running });
     } finally {
@@ -161,19 +164,20 @@ export class LentTools implements ToolPeer {
         ...(context.task !== undefined && { task: context.task }),
         ...traceIdOf(context.trace),
       },
-      (chain) => AbortSignal.any([context.signal, run(chain).signal]),
+      (chain) => run(chain).until,
     );
   }
 
-  #running(chain: LeaseChain): Running {
-    return this.#options.book.running(chain);
+  #running(chain: LeaseChain, context: PeerContext): Running {
+    const running = this.#options.book.running(chain);
+    return { ...running, until: AbortSignal.any([context.signal, running.signal]) };
   }
 
   /** The call to the lender's peer: as the lender, until the caller or the lease is gone. */
   #routed(
     { chain, tool, lender }: Pick<AllowedCall, 'chain' | 'tool' | 'lender'>,
     args: JsonObject,
-    { context, over }: { context: PeerContext; over: AbortSignal | undefined },
+    { context, until }: { context: PeerContext; until: AbortSignal | undefined },
     position?: JsonObject,
   ): RoutedCall {
     const { peerAt, mintId } = this.#options;
@@ -185,10 +189,10 @@ export class LentTools implements ToolPeer {
       );
     }
     const [root] = chain;
-    const { task, trace, signal } = context;
+    const { task, trace } = context;
     const atPeer: PeerContext = {
       principal: lender,
-      signal: AbortSignal.any(over === undefined ? [signal] : [signal, over]),
+      signal: until ?? context.signal,
       isCallback: true,
       ...(task !== undefined && { task }),
       ...(trace !== undefined && { trace }),
@@ -243,7 +247,11 @@ export class LentTools implements ToolPeer {
   }
 }
 
-type Running = ReturnType<LeaseBook['running']>;
+/** A call that runs. */
+interface Running extends ReturnType<LeaseBook['running']> {
+  /** Aborts when the lease is over or the caller is gone. */
+  readonly until: AbortSignal;
+}
 
 /** Calls that are slower than this are shown as working (ms). */
 const announceAfterMs = 300;
