@@ -24,7 +24,7 @@ import { callbackPeerId, leaseOfCaller } from './callback-caller.ts';
 import type { AllowedCall, CallChecks } from './call-checks.ts';
 import { traceIdOf, type LeaseBook, type LeaseChain } from './lease-book.ts';
 import { RoutedCall } from './lent-call.ts';
-import { catalogueOf } from './lent-catalogue.ts';
+import { catalogueOf, type MadeCatalogue } from './lent-catalogue.ts';
 import type { QuestionDesk } from './question-desk.ts';
 import { leafOf } from './redemption.ts';
 import { RefusedCallError } from './refused-call.ts';
@@ -48,6 +48,7 @@ export class LentTools implements ToolPeer {
   readonly protocol = 'mcp';
   readonly dedupes = false;
   readonly #options: LentToolsOptions;
+  #made: MadeCatalogue | undefined;
 
   constructor(lease: string, options: LentToolsOptions) {
     this.id = callbackPeerId(lease);
@@ -58,7 +59,11 @@ export class LentTools implements ToolPeer {
     const chain = await this.#options.checks.chain(leaseOfCaller(principal));
     const { lender } = chain[0];
     const peerAt = (id: string): Peer | undefined => this.#options.peerAt(id, lender);
-    return catalogueOf(leafOf(chain), peerAt, { principal: lender, signal });
+    const within = { principal: lender, signal };
+    // Two tokens may allow different parts of the lease at the same time: each gets its own.
+    const made = await catalogueOf(this.#made, leafOf(chain), peerAt, within);
+    this.#made = made;
+    return made.catalogue;
   }
 
   /** Spec: RFC 6750 §3.1 (403: the token is good, and not for this) */
