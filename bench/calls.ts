@@ -4,14 +4,20 @@ import { ECHO, a2aHeaders, a2aSendBody, mcpCallBody, mcpCallHeaders } from './wi
 import type { A2aAnswer, A2aPart, McpAnswer } from './wire.ts';
 
 /** MCP `tools/call` of the echo tool; right when the text comes back as a complete result. */
-export const mcpEchoCall: CallMaker = (n) => {
-  const text = `ping ${n}`;
-  return {
-    headers: MCP_HEADERS,
-    body: mcpCallBody(n, ECHO, { message: text }),
-    fault: (answer) => mcpFault(answer as McpAnswer, n, text),
+export const mcpEchoCall = mcpEchoCallAs(ECHO);
+
+/** The same, where the tool has another name. */
+export function mcpEchoCallAs(name: string): CallMaker {
+  const headers = mcpCallHeaders(name);
+  return (n) => {
+    const text = `ping ${n}`;
+    return {
+      headers,
+      body: mcpCallBody(n, name, { message: text }),
+      fault: (answer) => mcpFault(answer as McpAnswer, n, text),
+    };
   };
-};
+}
 
 /** A2A `SendMessage` that calls the echo tool by a data part; right as a completed task. */
 export const a2aToolCall: CallMaker = (n) => {
@@ -40,7 +46,6 @@ export function withToken(make: CallMaker, token: string): CallMaker {
   return (n) => ({ ...make(n), headers });
 }
 
-const MCP_HEADERS = mcpCallHeaders(ECHO);
 const A2A_HEADERS = a2aHeaders();
 
 function mcpFault({ id, result, error }: McpAnswer, n: number, text: string): string | undefined {

@@ -17,7 +17,31 @@ export interface Comparison {
  * each other, and the median of the rounds is what counts.
  */
 export function compare(rows: MeasuredRow[]): Comparison[] {
-  return rows.flatMap((row) => (row.connections === 1 ? added(row) : throughput(row)));
+  return rows.flatMap((row) => [
+    ...(row.connections === 1 ? added(row) : throughput(row)),
+    ...callbackCost(row),
+  ]);
+}
+
+/** What a callback costs, as a multiple of the same call made directly by such a caller. */
+function callbackCost(row: MeasuredRow): Comparison[] {
+  const lent = laneOf(row, 'callback');
+  const direct = laneOf(row, 'gateway');
+  if (lent === undefined || direct === undefined) return [];
+  const times = (what: string, value: number): Comparison => ({
+    row: row.id,
+    text: `${what} of ${lent.label} / ${direct.label}`,
+    value,
+    unit: '×',
+  });
+  const p50 = paired(lent, direct, (a, b) => a.p50 / b.p50);
+  const time = paired(lent, direct, (a, b) => b.rate / a.rate);
+  const cpu = cpuRatio(row, lent, direct);
+  return [
+    { ...times('p50', p50), ...(row.connections === 1 ? judged(p50, '≤', 1.5) : {}) },
+    { ...times('time a call', time), ...(row.connections === 1 ? {} : judged(time, '≤', 1.5)) },
+    ...(cpu === undefined ? [] : [cpu]),
+  ];
 }
 
 function throughput(row: MeasuredRow): Comparison[] {

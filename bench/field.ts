@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import type { Borrowed, Borrower } from './borrower.ts';
 import { gatewayExists, startGateway } from './gateway.ts';
 import type { GatewayAuth, GatewayPeers } from './gateway.ts';
 import type { Issuer } from './issuer.ts';
@@ -21,10 +22,19 @@ export interface Field extends GatewayPeers {
   gateway?: Running;
   /** Lets everybody in. */
   gatewayOpen?: Running;
+  /** What an agent was lent by the gateway. */
+  borrowed?: Borrowed;
 }
 
 const CONTESTANT = fileURLToPath(new URL('./contestant.ts', import.meta.url));
 const STDIO_SERVER = fileURLToPath(new URL('./peers/mcp-stdio.ts', import.meta.url));
+
+/** What is asked for, and whom the gateways trust and lend to. */
+export interface Wanted {
+  readonly only: ReadonlySet<Contestant>;
+  readonly issuer: Issuer;
+  readonly borrower: Borrower;
+}
 
 /**
  * Starts the peers and the contestants that are asked for. A contestant that does not start is
@@ -32,7 +42,7 @@ const STDIO_SERVER = fileURLToPath(new URL('./peers/mcp-stdio.ts', import.meta.u
  */
 export async function startField(
   processes: Processes,
-  { only, issuer }: { only: ReadonlySet<Contestant>; issuer: Issuer },
+  { only, issuer, borrower }: Wanted,
   { progress, problem }: Reporter,
 ): Promise<Field> {
   const ports = await freePorts(13);
@@ -44,11 +54,12 @@ export async function startField(
     messageAgent: await run('echo-agent-message', 'message-agent'),
     taskAgent: await run('echo-agent-task', 'task-agent'),
     echoServer: await run('echo-server', 'echo-server'),
+    ...(only.has('callback') && { borrower }),
   };
   const message = field.messageAgent.origin;
   const task = field.taskAgent.origin;
   const tools = `${field.echoServer.origin}/mcp`;
-  const attempt = async (start: () => Promise<Running>): Promise<Running | undefined> => {
+  const attempt = async <T>(start: () => Promise<T>): Promise<T | undefined> => {
     try {
       return await start();
     } catch (error) {
@@ -78,7 +89,11 @@ export async function startField(
     const gateway = (auth: GatewayAuth): Promise<Running | undefined> =>
       attempt(() => startGateway(processes, ports.pop() ?? 0, { peers: field, auth }));
     const guarded = { mode: 'oauth', issuer: issuer.issuer } as const;
-    if (only.has('gateway')) field.gateway = await gateway(guarded);
+    if (only.has('gateway') || only.has('callback')) field.gateway = await gateway(guarded);
+    const lender = field.gateway;
+    if (lender !== undefined && only.has('callback')) {
+      field.borrowed = await attempt(() => borrower.borrow(lender, issuer));
+    }
     if (only.has('gateway-open')) field.gatewayOpen = await gateway({ mode: 'open' });
   }
   return field;

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { BORROWER, type Borrower } from './borrower.ts';
 import type { Processes, Running } from './processes.ts';
 
 const CLI = fileURLToPath(new URL('../src/cli.ts', import.meta.url));
@@ -11,6 +12,8 @@ export interface GatewayPeers {
   messageAgent: Running;
   taskAgent: Running;
   echoServer: Running;
+  /** The agent that the echo server's tools are lent to. */
+  borrower?: Pick<Borrower, 'card' | 'clientId'> | undefined;
 }
 
 /** Who may call it: whoever shows a token of this issuer, or everybody. */
@@ -50,6 +53,7 @@ function gatewayConfig(
 ): unknown {
   const publicUrl = `http://127.0.0.1:${port}`;
   const card = (agent: Running): string => `${agent.origin}/.well-known/agent-card.json`;
+  const { borrower } = peers;
   return {
     gateway: {
       publicUrl,
@@ -65,8 +69,18 @@ function gatewayConfig(
       { id: 'message-agent', a2a: { card: card(peers.messageAgent) } },
       { id: 'task-agent', a2a: { card: card(peers.taskAgent) } },
       { id: 'tools', mcp: { url: `${peers.echoServer.origin}/mcp` } },
+      ...(borrower === undefined ? [] : [{ id: BORROWER, a2a: { card: borrower.card } }]),
     ],
+    ...(borrower !== undefined && lendingConfig(borrower)),
     egress: { allow: [], allowLoopback: true },
+  };
+}
+
+/** More calls than a run makes, for longer than it takes. */
+function lendingConfig({ clientId }: Pick<Borrower, 'clientId'>): object {
+  return {
+    organizations: [{ id: 'partner', clientIds: [clientId] }],
+    lending: [{ to: BORROWER, tools: ['tools/*'], maxCalls: 1_000_000, ttl: '12h' }],
   };
 }
 

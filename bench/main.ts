@@ -1,3 +1,4 @@
+import { startBorrower } from './borrower.ts';
 import { compare } from './compare.ts';
 import { startField } from './field.ts';
 import { startBenchIssuer } from './issuer.ts';
@@ -37,9 +38,10 @@ async function bench(wanted: Options): Promise<number> {
 
   const processes = await Processes.create();
   const issuer = await startBenchIssuer();
+  const borrower = await startBorrower();
   try {
     const { only } = wanted;
-    const field = await startField(processes, { only, issuer }, { progress, problem });
+    const field = await startField(processes, { only, issuer, borrower }, { progress, problem });
     const rows = (await rowsOf(field, issuer)).filter(({ id }) => wanted.rows?.has(id) ?? true);
     const measured = await measure(rows, wanted, { progress, problem });
     for (const { id, lanes } of measured) {
@@ -57,6 +59,7 @@ async function bench(wanted: Options): Promise<number> {
     );
   } finally {
     await processes.stop();
+    await borrower.close();
     await issuer.close();
   }
   return problems.length === 0 ? 0 : 1;

@@ -11,7 +11,7 @@ export interface Turn extends Slice {
 }
 
 /** A lane with its turns, one a round, and their medians. */
-export interface MeasuredLane extends Omit<Lane, 'call' | 'pid' | 'url'> {
+export interface MeasuredLane extends Omit<Lane, 'call' | 'pid' | 'url' | 'prepare'> {
   turns: Turn[];
   rate: number;
   p50: number;
@@ -61,13 +61,14 @@ async function openTracks(row: Row, options: Options, reporter: Reporter): Promi
   const tracks: Track[] = [];
   for (const lane of row.lanes) {
     const load = new Load(lane.url, row.connections, lane.call);
-    const fault = await firstFault(load);
+    const fault = await firstFault(lane, load);
     if (fault !== undefined) {
       reporter.problem(`row ${row.id}: ${lane.label} does not answer as it should: ${fault}`);
       await load.close();
       continue;
     }
     reporter.progress(`warming ${lane.label} for row ${row.id}`);
+    await lane.prepare?.();
     // Rows at one connection use processes that an earlier row has warmed already.
     await load.run(row.connections === 1 ? options.warmUpMs / 4 : options.warmUpMs);
     tracks.push({ lane, load, turns: [] });
@@ -75,9 +76,10 @@ async function openTracks(row: Row, options: Options, reporter: Reporter): Promi
   return tracks;
 }
 
-async function firstFault(load: Load): Promise<string | undefined> {
+async function firstFault({ prepare }: Lane, load: Load): Promise<string | undefined> {
   const deadline = performance.now() + ANSWERS_WITHIN_MS;
   for (;;) {
+    await prepare?.();
     const { errors, faults } = await load.run(1);
     if (errors === 0) return undefined;
     if (performance.now() > deadline) return faults[0];
@@ -86,6 +88,7 @@ async function firstFault(load: Load): Promise<string | undefined> {
 }
 
 async function turn({ lane, load }: Track, ms: number): Promise<Turn> {
+  await lane.prepare?.();
   const before = cpuMs(lane.pid);
   const slice = await load.run(ms);
   const after = cpuMs(lane.pid);

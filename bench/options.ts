@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 
 /**
  * Who can be measured. `direct` is a call to the peer itself, with nothing in between; `gateway` asks
- * for a token, `gateway-open` for none.
+ * for a token, `gateway-open` for none; `callback` is a lent tool of `gateway`.
  */
 export const CONTESTANTS = [
   'direct',
@@ -11,6 +11,7 @@ export const CONTESTANTS = [
   'mcp-proxy',
   'gateway',
   'gateway-open',
+  'callback',
 ] as const;
 
 /** One of {@link CONTESTANTS}. */

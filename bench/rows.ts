@@ -1,9 +1,12 @@
-import { a2aTextCall, a2aToolCall, mcpEchoCall, withToken } from './calls.ts';
+import { testKey } from '../test/support/issuer.ts';
+import { a2aTextCall, a2aToolCall, mcpEchoCall, mcpEchoCallAs, withToken } from './calls.ts';
 import type { Field } from './field.ts';
 import type { Issuer } from './issuer.ts';
 import type { CallMaker } from './load.ts';
 import type { Contestant } from './options.ts';
 import type { Running } from './processes.ts';
+import { ProvingCaller, type ProvenCalls } from './proving-caller.ts';
+import { ECHO } from './wire.ts';
 
 /** One contestant in one row. */
 export interface Lane {
@@ -13,6 +16,8 @@ export interface Lane {
   url: string;
   pid: number;
   call: CallMaker;
+  /** Done before each turn, outside of what is measured. */
+  prepare?: () => Promise<void>;
 }
 
 /** One measure: several contestants doing the same work. */
@@ -24,6 +29,11 @@ export interface Row {
 }
 
 const MANY = 16;
+
+const CALLBACK = 'a lent tool, called back (MCP → MCP)';
+
+/** The name by which the echo tool is lent. */
+const LENT_ECHO = `tools__${ECHO}`;
 
 /** The rows for what is running; a row without a contestant is left out. */
 export async function rowsOf(field: Field, issuer: Issuer): Promise<Row[]> {
@@ -67,8 +77,42 @@ export async function rowsOf(field: Field, issuer: Issuer): Promise<Row[]> {
     row('4a', 'one connection: MCP → A2A (Message)', 1, [directAgent, ...message]),
     row('4b', 'one connection: A2A → MCP tool', 1, [directServer, ...tool]),
     row('4c', 'one connection: MCP → MCP', 1, [directServer, ...proxy]),
+    row('5', CALLBACK, MANY, await callbackLanes(field, issuer)),
+    row('5a', `one connection: ${CALLBACK}`, 1, await callbackLanes(field, issuer)),
   ];
   return rows.filter(({ lanes }) => lanes.some(({ contestant }) => contestant !== 'direct'));
+}
+
+/**
+ * The callback, and the same call at the peer's own face: by a caller whose token is bound to a key
+ * as the callback's is, and for information by one with a bearer token.
+ */
+async function callbackLanes(field: Field, issuer: Issuer): Promise<(Lane | undefined)[]> {
+  const { gateway, borrowed } = field;
+  if (gateway === undefined || borrowed === undefined) return [];
+  const path = '/mcp/tools';
+  const key = await testKey();
+  const bound = await issuer.token(gateway, path, key);
+  const proving = (contestant: Contestant, calls: ProvenCalls): Lane => {
+    const caller = new ProvingCaller(calls);
+    return {
+      contestant,
+      label: `${contestant} (DPoP)`,
+      url: calls.url,
+      pid: gateway.pid,
+      call: caller.call,
+      prepare: () => caller.prepare(),
+    };
+  };
+  const url = `${gateway.origin}${path}`;
+  const bearer = withToken(mcpEchoCall, await issuer.token(gateway, path));
+  const lent = { ...borrowed, make: mcpEchoCallAs(LENT_ECHO) };
+  const direct = { url, key, token: async () => bound, make: mcpEchoCall };
+  return [
+    proving('callback', lent),
+    proving('gateway', direct),
+    lane('gateway', gateway, path, bearer, 'gateway (bearer)'),
+  ];
 }
 
 function row(id: string, title: string, connections: number, lanes: (Lane | undefined)[]): Row {

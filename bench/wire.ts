@@ -44,8 +44,13 @@ export function a2aHeaders(): Record<string, string> {
 }
 
 /** Body of an A2A `SendMessage`. Spec: A2A 1.0 §9.4.1. */
-export function a2aSendBody(id: number, message: A2aMessage): string {
-  return JSON.stringify({ jsonrpc: '2.0', id, method: 'SendMessage', params: { message } });
+export function a2aSendBody(
+  id: number,
+  message: A2aMessage,
+  configuration?: { returnImmediately: boolean },
+): string {
+  const params = { message, configuration };
+  return JSON.stringify({ jsonrpc: '2.0', id, method: 'SendMessage', params });
 }
 
 /** A part as it stands on the A2A wire; the bench uses text and data. */

@@ -85,10 +85,23 @@ describe('the audit log of a gateway', () => {
     expect(signed()).toEqual([1]);
   });
 
+  it('waits for what nobody else waits for, too', async () => {
+    const audit = open();
+    audit.log.note(event);
+    await audit.log.append(event);
+    audit.log.note(event);
+    await audit.close();
+    expect(signed()).toEqual([3]);
+    expect(faults).toEqual([]);
+  });
+
   it('refuses what comes after', async () => {
     const audit = open();
     await audit.close();
     await expect(audit.log.append(event)).rejects.toThrow('The audit log is closed.');
+    audit.log.note(event);
+    await until(() => faults.length === 1);
+    expect(String(faults[0])).toContain('The audit log is closed.');
   });
 
   it('signs after so many entries', async () => {

@@ -15,7 +15,7 @@ export interface AuditParts {
   /** `keys.dir` of the configuration: checkpoints lie beside the keys. */
   readonly dir: string;
   readonly clock: Clock;
-  /** Hears that a checkpoint could not be written; the next one is tried all the same. */
+  /** Hears that a checkpoint or a note could not be written; the next one is tried all the same. */
   readonly report: (error: unknown) => void;
   /** Hears of each event that is on disk; nobody when absent. */
   readonly onAppended?: (event: AuditEvent) => void;
@@ -58,21 +58,34 @@ export function openAudit(parts: AuditParts): Audit {
   const timer = setInterval(() => void sign(), everyMs);
   timer.unref();
 
+  const keep = async (appending: Promise<void>): Promise<void> => {
+    pending.add(appending);
+    try {
+      await appending;
+    } finally {
+      pending.delete(appending);
+    }
+    unsigned += 1;
+    if (unsigned >= everyEntries) void sign();
+  };
+  const checkOpen = (): void => {
+    if (isClosed) throw new Error('The audit log is closed.');
+  };
+  const append = async (event: AuditEvent, provided = (): boolean => true): Promise<void> => {
+    checkOpen();
+    let isWritten = true;
+    await keep(store.append(event, () => (isWritten = provided())));
+    if (isWritten) parts.onAppended?.(event);
+  };
+  const note = async (event: AuditEvent): Promise<void> => {
+    checkOpen();
+    await keep(store.appendSoon(event));
+    parts.onAppended?.(event);
+  };
   return {
     log: {
-      async append(event) {
-        if (isClosed) throw new Error('The audit log is closed.');
-        const appended = store.append(event);
-        pending.add(appended);
-        try {
-          await appended;
-        } finally {
-          pending.delete(appended);
-        }
-        parts.onAppended?.(event);
-        unsigned += 1;
-        if (unsigned >= everyEntries) void sign();
-      },
+      append,
+      note: (event) => void note(event).catch(report),
     },
     async close() {
       if (isClosed) return;

@@ -84,9 +84,8 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   const events = createEventLog(logger, metrics);
   const seal = createSeal(loadSealingSecret(config.keys.dir));
   const database = openDatabase(config.store.url.path);
-  const store = new SqliteTaskStore(database, (appends, ms) =>
-    metrics.storeFlush({ appends, seconds: ms / 1000 }),
-  );
+  database.commits.observe((appends, ms) => metrics.storeFlush({ appends, seconds: ms / 1000 }));
+  const store = new SqliteTaskStore(database);
   const peerStore = new SqlitePeerStore(database, seal);
   const own = new OwnAddresses();
   const egress = openEgress(config, events, (url) => own.has(url));

@@ -127,7 +127,10 @@ export class Runner {
       : { open: [], used };
     const parts = askedParts(event.message?.parts ?? [], book.open, this.#task.peerId);
     if (this.#repeats(event, parts, book.open)) {
-      this.#task.apply([], { facts: { sending: undefined } });
+      // What was sent has been heard; otherwise there is nothing to store.
+      if (this.#task.facts.sending !== undefined) {
+        this.#task.apply([], { facts: { sending: undefined } });
+      }
       return;
     }
     const said = event.message ?? { messageId: this.#tools.mintId(), role: 'ROLE_AGENT' };

@@ -71,12 +71,25 @@ export interface AuditFilter {
 
 /** Where facts are recorded. */
 export interface AuditLog {
-  /** Resolves when it is on disk. What is appended within one turn shares a commit. */
-  append(event: AuditEvent): Promise<void>;
+  /**
+   * Resolves when it is on disk. `provided` is asked within the same commit, before the entry is
+   * written: where it says false there is no entry, and what it wrote itself is committed with it.
+   * It is asked again where that commit was rolled back.
+   */
+  append(event: AuditEvent, provided?: () => boolean): Promise<void>;
+  /**
+   * Records what nobody is waiting for: behind all that was appended before it, and on disk a moment
+   * later. That it could not be is reported to the operator.
+   */
+  note(event: AuditEvent): void;
 }
 
 /** The store's port. One writer. */
-export interface AuditStore extends AuditLog {
+export interface AuditStore {
+  /** See `AuditLog`. */
+  append(event: AuditEvent, provided?: () => boolean): Promise<void>;
+  /** The same for what nobody is waiting for: it may take a moment longer, and share a commit. */
+  appendSoon(event: AuditEvent): Promise<void>;
   read(filter: AuditFilter): Promise<AuditEntry[]>;
   /** The last entry, if there is one. */
   head(): Promise<AuditEntry | undefined>;

@@ -113,6 +113,8 @@ export interface LeaseStore {
    * would go beyond its bound, where there is one.
    */
   charge(charges: readonly Charge[]): Promise<Charge | undefined>;
+  /** The same within a commit of the same database (see `AuditLog.append`), and only there. */
+  chargeWithin(charges: readonly Charge[]): Charge | undefined;
   /** The counters of a lease, by key. */
   used(id: string): Promise<ReadonlyMap<string, number>>;
   list(filter: LeaseFilter): Promise<Lease[]>;

@@ -28,7 +28,7 @@ export type StillLent =
 /** What checking needs. */
 export interface CallChecksOptions {
   readonly book: LeaseBook;
-  readonly store: Pick<LeaseStore, 'charge'>;
+  readonly store: Pick<LeaseStore, 'charge' | 'chargeWithin'>;
   readonly audit: AuditLog;
   readonly schemas: Pick<SchemaValidator, 'check'>;
   readonly approvals: Approvals;
@@ -48,6 +48,14 @@ export interface LentCall {
   readonly trace?: string;
   /** An earlier process has charged it. */
   readonly isCharged?: boolean;
+}
+
+/** What happens on the way. */
+export interface CheckHooks {
+  /** The call depends on these leases from now on; the signal says that it must not go on. */
+  running(chain: LeaseChain): AbortSignal;
+  /** It has been charged, and somebody is asked about it. */
+  charged(): void;
 }
 
 /** A call that may be made. */
@@ -76,13 +84,9 @@ export class CallChecks {
 
   /**
    * Allows a call, or throws: `forbidden` where the tool is not lent or the lease is over, a
-   * `RefusedCallError` where the borrower can go on otherwise. `onChain` hears what the call depends
-   * on before anybody is waited for; the signal aborts the wait.
+   * `RefusedCallError` where the borrower can go on otherwise.
    */
-  async allow(
-    call: LentCall,
-    onChain: (chain: LeaseChain, lent: LentTool) => AbortSignal,
-  ): Promise<AllowedCall> {
+  async allow(call: LentCall, hooks: CheckHooks): Promise<AllowedCall> {
     const { audit } = this.#options;
     let about: AllowedCall['about'] = { actor: ownerKey(call.caller), lease: call.under };
     try {
@@ -92,15 +96,24 @@ export class CallChecks {
       about = { ...about, peer: tool.peer, tool: tool.own };
       const today = this.#today(chain, tool);
       this.#checkArguments(tool, today.arguments, call.arguments);
-      if (call.isCharged !== true) await this.#charge(chain, tool);
-      const signal = onChain(chain, tool);
-      const now = (await this.#approve({ chain, tool, today }, call, signal))
-        ? await this.#again(call)
-        : today;
-      signal.throwIfAborted();
       const facts = { arguments: argumentsDigest(call.arguments) };
-      await audit.append({ ...about, kind: 'call.allowed', facts });
-      return { chain, tool, lender: now.lender, about };
+      const event: AuditEvent = { ...about, kind: 'call.allowed', facts };
+      const charges = call.isCharged === true ? [] : chargesFor(chain, tool);
+      const asking = whoApproves(chain, tool, today);
+      if (asking.length === 0) {
+        hooks.running(chain).throwIfAborted();
+        await this.#chargeWith(event, charges);
+        return { chain, tool, lender: today.lender, about };
+      }
+      // Nobody is asked about a call that has no room.
+      this.#checkRoom(await this.#options.store.charge(charges));
+      hooks.charged();
+      const signal = hooks.running(chain);
+      await this.#approve({ asking, tool }, call, signal);
+      const { lender } = await this.#again(call);
+      signal.throwIfAborted();
+      await audit.append(event);
+      return { chain, tool, lender, about };
     } catch (error) {
       if (error instanceof GatewayError) {
         const facts = { reason: error.message };
@@ -150,8 +163,18 @@ export class CallChecks {
     }
   }
 
-  async #charge(chain: LeaseChain, tool: LentTool): Promise<void> {
-    const exhausted = await this.#options.store.charge(chargesFor(chain, tool));
+  /** Counts a call and records that it is allowed: one commit, and none without the other. */
+  async #chargeWith(allowed: AuditEvent, charges: readonly Charge[]): Promise<void> {
+    const { store, audit } = this.#options;
+    let exhausted: Charge | undefined;
+    await audit.append(allowed, () => {
+      exhausted = store.chargeWithin(charges);
+      return exhausted === undefined;
+    });
+    this.#checkRoom(exhausted);
+  }
+
+  #checkRoom(exhausted: Charge | undefined): void {
     if (exhausted === undefined) return;
     const what = exhausted.key.startsWith('tool ') ? 'this tool' : 'these tools';
     throw new RefusedCallError(
@@ -160,18 +183,12 @@ export class CallChecks {
     );
   }
 
-  /** Whoever lent it is asked, the first lender first. True where somebody had to be. */
+  /** Whoever lent it is asked, the first lender first. */
   async #approve(
-    { chain, tool, today }: { chain: LeaseChain; tool: LentTool; today: { approval: boolean } },
+    { asking, tool }: { asking: readonly Lease[]; tool: LentTool },
     { arguments: args, trace }: LentCall,
     signal: AbortSignal,
-  ): Promise<boolean> {
-    const asking = chain.filter((lease, index) => {
-      const own = toolIn(lease, tool);
-      if (own === undefined || !(own.approval || (index === 0 && today.approval))) return false;
-      // A part of a lease is its grantee's own doing: nobody is asked a second time for it.
-      return lease.task === undefined || lease.task !== chain[index - 1]?.task;
-    });
+  ): Promise<void> {
     for (const lease of asking) {
       await this.#options.approvals.approve(lease, tool, {
         arguments: args,
@@ -179,7 +196,6 @@ export class CallChecks {
         ...(trace !== undefined && { trace }),
       });
     }
-    return asking.length > 0;
   }
 }
 
@@ -193,6 +209,16 @@ function lentTool(chain: LeaseChain, name: string): LentTool {
 
 function toolIn({ tools }: Lease, { peer, own }: LentTool): LentTool | undefined {
   return tools.find((tool) => tool.peer === peer && tool.own === own);
+}
+
+/** The leases whose lenders are asked before each call. */
+function whoApproves(chain: LeaseChain, tool: LentTool, today: { approval: boolean }): Lease[] {
+  return chain.filter((lease, index) => {
+    const own = toolIn(lease, tool);
+    if (own === undefined || !(own.approval || (index === 0 && today.approval))) return false;
+    // A part of a lease is its grantee's own doing: nobody is asked a second time for it.
+    return lease.task === undefined || lease.task !== chain[index - 1]?.task;
+  });
 }
 
 /** Every lease of the chain counts the call, under its own bounds. */

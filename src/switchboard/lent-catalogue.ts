@@ -34,22 +34,37 @@ export async function toolsOf(
   return isTaken ? tools : [...tools, readResourceTool(peer)];
 }
 
-/** The catalogue of a callback endpoint. */
+/** A catalogue, and what it was made of. */
+export interface MadeCatalogue {
+  readonly lent: readonly LentTool[];
+  /** By peer; undefined where one cannot be asked. */
+  readonly offered: readonly (readonly JsonObject[] | undefined)[];
+  readonly catalogue: Catalogue;
+}
+
+/** The catalogue of a callback endpoint; `before` again where nothing that it was made of differs. */
 export async function catalogueOf(
-  lease: Lease,
+  before: MadeCatalogue | undefined,
+  { tools: lent }: Lease,
   peerAt: (id: string) => Peer | undefined,
   context: { principal: Principal; signal: AbortSignal },
-): Promise<Catalogue> {
-  const ids = [...new Set(lease.tools.map(({ peer }) => peer))];
-  const known = await Promise.all(
+): Promise<MadeCatalogue> {
+  const ids = [...new Set(lent.map(({ peer }) => peer))];
+  const offered = await Promise.all(
     ids.map(async (id) => {
       const peer = peerAt(id);
-      const tools = peer && (await toolsOf(peer, context).catch(() => undefined));
-      return [id, tools] as const;
+      return peer && toolsOf(peer, context).catch(() => undefined);
     }),
   );
-  const byPeer = new Map(known);
-  const tools = lease.tools.flatMap((lent) => shownTool(lent, byPeer.get(lent.peer)));
+  const isSame =
+    before?.lent === lent && offered.every((tools, index) => tools === before.offered[index]);
+  if (isSame) return before;
+  const byPeer = new Map(ids.map((id, index) => [id, offered[index]]));
+  const tools = lent.flatMap((one) => shownTool(one, byPeer.get(one.peer)));
+  return { lent, offered, catalogue: shown(tools) };
+}
+
+function shown(tools: JsonObject[]): Catalogue {
   return {
     serverInfo: { name: 'lent-tools', title: 'Lent tools', version: '1' },
     instructions: 'Tools that are lent for one task. They are gone when it ends.',
@@ -59,7 +74,10 @@ export async function catalogueOf(
     prompts: [],
     resources: [],
     resourceTemplates: [],
-    version: createHash('sha256').update(JSON.stringify(tools)).digest('base64url').slice(0, 27),
+    // Whoever calls a tool does not ask for it.
+    get version() {
+      return createHash('sha256').update(JSON.stringify(tools)).digest('base64url').slice(0, 27);
+    },
   };
 }
 

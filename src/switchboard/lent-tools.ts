@@ -21,10 +21,10 @@ import type {
   ToolPeer,
 } from '../ports/peer.ts';
 import { callbackPeerId, leaseOfCaller } from './callback-caller.ts';
-import type { AllowedCall, CallChecks } from './call-checks.ts';
+import type { AllowedCall, CallChecks, CheckHooks } from './call-checks.ts';
 import { traceIdOf, type LeaseBook, type LeaseChain } from './lease-book.ts';
 import { RoutedCall } from './lent-call.ts';
-import { catalogueOf } from './lent-catalogue.ts';
+import { catalogueOf, type MadeCatalogue } from './lent-catalogue.ts';
 import type { QuestionDesk } from './question-desk.ts';
 import { leafOf } from './redemption.ts';
 import { RefusedCallError } from './refused-call.ts';
@@ -51,6 +51,7 @@ export class LentTools implements ToolPeer {
   readonly dedupes = false;
   readonly taskTools = false;
   readonly #options: LentToolsOptions;
+  #made: MadeCatalogue | undefined;
 
   constructor(lease: string, options: LentToolsOptions) {
     this.id = callbackPeerId(lease);
@@ -61,7 +62,11 @@ export class LentTools implements ToolPeer {
     const chain = await this.#options.checks.chain(leaseOfCaller(principal));
     const { lender } = chain[0];
     const peerAt = (id: string): Peer | undefined => this.#options.peerAt(id, lender);
-    return catalogueOf(leafOf(chain), peerAt, { principal: lender, signal });
+    const within = { principal: lender, signal };
+    // Two tokens may allow different parts of the lease at the same time: each gets its own.
+    const made = await catalogueOf(this.#made, leafOf(chain), peerAt, within);
+    this.#made = made;
+    return made.catalogue;
   }
 
   /** Spec: RFC 6750 §3.1 (403: the token is good, and not for this) */
@@ -90,9 +95,11 @@ export class LentTools implements ToolPeer {
     let allowed: AllowedCall | undefined;
     let outcome = 'failed';
     try {
-      const checking = this.#allow(call, context, (chain) => {
-        call.isCharged = true;
-        return (running = this.#running(chain));
+      const checking = this.#allow(call, context, {
+        running: (chain) => (running = this.#running(chain, context)).until,
+        charged: () => {
+          call.isCharged = true;
+        },
       });
       // Somebody may have to approve it, which takes as long as people do.
       if (!(await settlesSoon(checking))) {
@@ -104,7 +111,7 @@ export class LentTools implements ToolPeer {
       const { peer, own } = allowed.tool;
       this.#options.desk.note(task, `"${grantee.peer}" calls ${peer}/${own}.`);
       yield placed(allowed.tool, call.arguments);
-      const routed = this.#routed(allowed, call.arguments, { context, over: running?.signal });
+      const routed = this.#routed(allowed, call.arguments, { context, until: running?.until });
       for await (const event of this.#relayed(routed, routed.start(), { context, running })) {
         if (event.kind === 'status') outcome = outcomeOf(event) ?? outcome;
         yield event;
@@ -117,7 +124,7 @@ export class LentTools implements ToolPeer {
       running?.done();
       if (allowed !== undefined) {
         const { about } = allowed;
-        await this.#options.audit.append({ ...about, kind: 'call.ended', facts: { outcome } });
+        this.#options.audit.note({ ...about, kind: 'call.ended', facts: { outcome } });
       }
     }
   }
@@ -134,10 +141,10 @@ export class LentTools implements ToolPeer {
     const chain = await this.#options.checks.chain(leaseOfCaller(context.principal));
     const tool = leafOf(chain).tools.find(({ name }) => name === place.tool);
     if (tool === undefined) throw outcomeUnknown();
-    const running = this.#running(chain);
+    const running = this.#running(chain, context);
     try {
       const call = { chain, tool, lender: chain[0].lender };
-      const around = { context, over: running.signal };
+      const around = { context, until: running.until };
       const routed = this.#routed(call, place.arguments, around, place.at);
       yield* this.#relayed(routed, routed.resume(), { context, running });
     } finally {
@@ -171,11 +178,7 @@ export class LentTools implements ToolPeer {
     await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
   }
 
-  #allow(
-    call: AskedCall,
-    context: PeerContext,
-    run: (chain: LeaseChain) => Running,
-  ): Promise<AllowedCall> {
+  #allow(call: AskedCall, context: PeerContext, hooks: CheckHooks): Promise<AllowedCall> {
     return this.#options.checks.allow(
       {
         under: leaseOfCaller(context.principal) ?? '',
@@ -186,19 +189,20 @@ export class LentTools implements ToolPeer {
         ...(context.task !== undefined && { task: context.task }),
         ...traceIdOf(context.trace),
       },
-      (chain) => AbortSignal.any([context.signal, run(chain).signal]),
+      hooks,
     );
   }
 
-  #running(chain: LeaseChain): Running {
-    return this.#options.book.running(chain);
+  #running(chain: LeaseChain, context: PeerContext): Running {
+    const running = this.#options.book.running(chain);
+    return { ...running, until: AbortSignal.any([context.signal, running.signal]) };
   }
 
   /** The call to the lender's peer: as the lender, until the caller or the lease is gone. */
   #routed(
     { chain, tool, lender }: Pick<AllowedCall, 'chain' | 'tool' | 'lender'>,
     args: JsonObject,
-    { context, over }: { context: PeerContext; over: AbortSignal | undefined },
+    { context, until }: { context: PeerContext; until: AbortSignal | undefined },
     position?: JsonObject,
   ): RoutedCall {
     const { peerAt, mintId } = this.#options;
@@ -210,10 +214,10 @@ export class LentTools implements ToolPeer {
       );
     }
     const [root] = chain;
-    const { task, trace, signal } = context;
+    const { task, trace } = context;
     const atPeer: PeerContext = {
       principal: lender,
-      signal: AbortSignal.any(over === undefined ? [signal] : [signal, over]),
+      signal: until ?? context.signal,
       isCallback: true,
       ...(task !== undefined && { task }),
       ...(trace !== undefined && { trace }),
@@ -275,7 +279,11 @@ interface AskedCall {
   readonly isCharged: boolean;
 }
 
-type Running = ReturnType<LeaseBook['running']>;
+/** A call that runs. */
+interface Running extends ReturnType<LeaseBook['running']> {
+  /** Aborts when the lease is over or the caller is gone. */
+  readonly until: AbortSignal;
+}
 
 /** Calls that are slower than this are shown as working (ms). */
 const announceAfterMs = 300;

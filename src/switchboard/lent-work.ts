@@ -21,6 +21,12 @@ export interface LentWorkOptions {
   readonly mintId: MintId;
 }
 
+/** What the peer says next. */
+interface Next {
+  readonly result: Promise<IteratorResult<PeerEvent>>;
+  isThere: boolean;
+}
+
 /** See the file comment. One at a time reads from it. */
 export class LentWork implements Attendant {
   /** The last offer: kept in memory alone, and gone with the task. */
@@ -28,7 +34,7 @@ export class LentWork implements Attendant {
   readonly #options: LentWorkOptions;
   #reading: AbortController | undefined;
   #iterator: AsyncIterator<PeerEvent> | undefined;
-  #next: Promise<IteratorResult<PeerEvent>> | undefined;
+  #next: Next | undefined;
   /** What the peer itself said last. */
   #status: Status | undefined;
   /** The keys of the callbacks' questions that were shown last. */
@@ -111,16 +117,26 @@ export class LentWork implements Attendant {
   async #heard(): Promise<PeerEvent | 'woken' | undefined> {
     const iterator = this.#iterator;
     if (iterator === undefined) return undefined;
-    this.#next ??= iterator.next();
-    const pending = this.#next;
-    // A failure is thrown where it is read, and nowhere else.
-    pending.catch(() => {});
-    const heard = await Promise.race([pending, this.#wake.promise]);
-    if (heard === undefined || this.#next !== pending) return 'woken';
+    const next = (this.#next ??= this.#read(iterator));
+    if (!next.isThere) await this.#wake.promise;
+    if (!next.isThere || this.#next !== next) return 'woken';
     this.#next = undefined;
+    const heard = await next.result;
     if (heard.done !== true) return heard.value;
     this.#iterator = undefined;
     return undefined;
+  }
+
+  /** Peers may be silent for long while callbacks come: it is waited for once, not at each wake. */
+  #read(iterator: AsyncIterator<PeerEvent>): Next {
+    const next = { result: iterator.next(), isThere: false };
+    const there = (): void => {
+      next.isThere = true;
+      this.changed();
+    };
+    // A failure is thrown where it is read, and nowhere else.
+    next.result.then(there, there);
+    return next;
   }
 
   /** A status with the questions of callbacks beside the peer's own. */

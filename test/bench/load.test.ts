@@ -142,6 +142,27 @@ describe('the figures', () => {
     ]);
   });
 
+  it('a callback may take one and a half times the same call made directly', () => {
+    const lanes = [
+      lane('callback', [50, 50, 80], [3, 2, 1]),
+      lane('gateway', [100, 100, 100], [1, 1, 1]),
+    ];
+    const found = (connections: number) =>
+      compare([{ id: '5', title: 't', connections, lanes }]).map(({ text, value, met }) => [
+        text,
+        value,
+        met,
+      ]);
+    expect(found(16)).toEqual([
+      ['p50 of callback / gateway', 2, undefined],
+      ['time a call of callback / gateway', 2, false],
+    ]);
+    expect(found(1)).toEqual([
+      ['p50 of callback / gateway', 2, false],
+      ['time a call of callback / gateway', 2, undefined],
+    ]);
+  });
+
   it('at one connection what counts is what is added to a direct call', () => {
     const lanes = [
       lane('direct', [1, 1], [0.25, 0.25]),
@@ -168,6 +189,7 @@ describe('the command line', () => {
       'mcp-proxy',
       'gateway',
       'gateway-open',
+      'callback',
     ]);
   });
 
@@ -178,7 +200,7 @@ describe('the command line', () => {
 });
 
 function lane(
-  contestant: 'direct' | 'floor' | 'gateway' | 'gateway-open',
+  contestant: 'direct' | 'floor' | 'gateway' | 'gateway-open' | 'callback',
   rates: number[],
   p50s: number[] = rates,
 ): MeasuredLane {

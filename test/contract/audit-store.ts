@@ -173,6 +173,28 @@ export function auditStoreContract(name: string, make: () => AuditStoreUnderTest
       expect(await seqs({ task: 'T' })).toEqual([]);
     });
 
+    it('keeps an entry where its condition holds when it is written, and else none', async () => {
+      let left = 1;
+      const provided = () => (left -= 1) >= 0;
+      await Promise.all(['a', 'b', 'c'].map((task) => opened.store.append(call(task), provided)));
+      await opened.store.append(call('d'));
+      const kept = await opened.store.read({ limit: 10 });
+      expect(kept.map(({ seq, task }) => [seq, task])).toEqual([
+        [1, 'a'],
+        [2, 'd'],
+      ]);
+      expect(await faultOf(opened.store)).toBeUndefined();
+    });
+
+    it('what may come a moment later stands behind what was appended before', async () => {
+      const soon = opened.store.appendSoon(call('b'));
+      await Promise.all([opened.store.append(call('c')), soon]);
+      await opened.store.appendSoon(call('d'));
+      const kept = await opened.store.read({ limit: 10 });
+      expect(kept.map(({ task }) => task)).toEqual(['b', 'c', 'd']);
+      expect(await faultOf(opened.store)).toBeUndefined();
+    });
+
     it('what happens to an event after it was appended changes nothing', async () => {
       const facts: JsonObject = { n: 1 };
       const appended = opened.store.append({ kind: 'call.ended', facts });

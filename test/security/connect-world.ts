@@ -175,7 +175,7 @@ export async function startConnectWorld(options: WorldOptions = {}): Promise<Con
     const replay = new SqliteReplayStore(database);
     const seal = createSeal(loadSealingSecret(keys));
     const signing = openSigningKeys(keys);
-    const store = new SqliteTaskStore(database, () => {});
+    const store = new SqliteTaskStore(database);
     const services = new ConnectionServices({ fetch: egress.fetch, clock });
     services.reconfigure(settings);
     const service = (id: string) => services.of(id);

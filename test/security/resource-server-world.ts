@@ -80,7 +80,7 @@ export async function resourceServer(
     ownIssuers: { sts, as: `${publicUrl}/as` },
     ownKeys: () => keys.current().jwks,
     fetch,
-    replay: new SqliteReplayStore({ db: database.db }),
+    replay: new SqliteReplayStore(database),
     clock: Date.now,
     report: (fault) => faults.push(fault),
     ...given,

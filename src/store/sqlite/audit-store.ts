@@ -1,6 +1,6 @@
 /**
- * The audit log in SQLite. What is appended within one turn shares a transaction; the head is read
- * in it, so that the chain goes on from what is on disk.
+ * The audit log in SQLite. The head is read in the transaction of what is appended, so that the
+ * chain goes on from what is on disk.
  */
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite';
 import type { Clock } from '../../model/ids.ts';
@@ -14,27 +14,23 @@ import {
   type Link,
 } from '../../ports/audit-chain.ts';
 import type { AuditEntry, AuditEvent, AuditFilter, AuditStore } from '../../ports/audit.ts';
-
-interface Asked {
-  readonly event: AuditEvent;
-  readonly at: number;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
+import type { Commits } from './commits.ts';
+import type { OpenDatabase } from './database.ts';
 
 const columns = 'seq, at, kind, task, lease, parent, body, previous, hash';
 
 /** The audit store on an open database. Whoever opened the database closes it. */
 export class SqliteAuditStore implements AuditStore, AuditRows {
   readonly #db: DatabaseSync;
+  readonly #commits: Commits;
   readonly #clock: Clock;
   readonly #insert: StatementSync;
   readonly #head: StatementSync;
   readonly #rows: StatementSync;
-  #asked: Asked[] = [];
 
-  constructor({ db }: { db: DatabaseSync }, { clock }: { clock: Clock }) {
+  constructor({ db, commits }: Pick<OpenDatabase, 'db' | 'commits'>, { clock }: { clock: Clock }) {
     this.#db = db;
+    this.#commits = commits;
     this.#clock = clock;
     this.#insert = db.prepare(`INSERT INTO audit (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#head = db.prepare('SELECT seq, body, hash FROM audit ORDER BY seq DESC LIMIT 1');
@@ -43,14 +39,15 @@ export class SqliteAuditStore implements AuditStore, AuditRows {
     this.#rows.setReadBigInts(true);
   }
 
-  async append(event: AuditEvent): Promise<void> {
-    // Taken now: whatever becomes of the object later, this is what happened.
-    const plain = plainEvent(event);
-    const at = Math.trunc(this.#clock());
-    await new Promise<void>((resolve, reject) => {
-      if (this.#asked.length === 0) setImmediate(() => this.#flush());
-      this.#asked.push({ event: plain, at, resolve, reject });
+  async append(event: AuditEvent, provided = always): Promise<void> {
+    const add = this.#entryOf(event);
+    await this.#commits.write(() => {
+      if (provided()) add();
     });
+  }
+
+  async appendSoon(event: AuditEvent): Promise<void> {
+    await this.#commits.writeSoon(this.#entryOf(event));
   }
 
   async read({ task, lease, parent, after, limit }: AuditFilter): Promise<AuditEntry[]> {
@@ -77,19 +74,11 @@ export class SqliteAuditStore implements AuditStore, AuditRows {
     return this.#rows.all(after ?? Number.MIN_SAFE_INTEGER, limit).map(keptFrom);
   }
 
-  #flush(): void {
-    const asked = this.#asked;
-    this.#asked = [];
-    try {
-      this.#db.exec('BEGIN IMMEDIATE');
-      let before = this.#link();
-      for (const { event, at } of asked) before = this.#add(nextEntry(event, before, at));
-      this.#db.exec('COMMIT');
-      for (const { resolve } of asked) resolve();
-    } catch (error) {
-      if (this.#db.isOpen && this.#db.isTransaction) this.#db.exec('ROLLBACK');
-      for (const { reject } of asked) reject(error);
-    }
+  /** Taken now: whatever becomes of the object later, this is what happened. */
+  #entryOf(event: AuditEvent): () => void {
+    const plain = plainEvent(event);
+    const at = Math.trunc(this.#clock());
+    return () => this.#add(nextEntry(plain, this.#link(), at));
   }
 
   #link(): Link {
@@ -97,12 +86,13 @@ export class SqliteAuditStore implements AuditStore, AuditRows {
     return row ? { seq: Number(row['seq']), hash: String(row['hash']) } : chainStart;
   }
 
-  #add(entry: KeptEntry): Link {
+  #add(entry: KeptEntry): void {
     const { seq, at, kind, task, lease, parent, body, previous, hash } = entry;
     this.#insert.run(seq, at, kind, task, lease, parent, body, previous, hash);
-    return entry;
   }
 }
+
+const always = (): boolean => true;
 
 function readEntry(row: Record<string, SQLOutputValue>): AuditEntry {
   try {

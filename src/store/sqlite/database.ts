@@ -5,10 +5,13 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { migrations } from '../migrations/index.ts';
+import { Commits } from './commits.ts';
 
 /** An open database and the lock that keeps a second process away. */
 export interface OpenDatabase {
   db: DatabaseSync;
+  /** What all stores of the database write with. */
+  commits: Commits;
   close(): void;
 }
 
@@ -30,6 +33,7 @@ export function openDatabase(path: string): OpenDatabase {
     migrate(db);
     return {
       db,
+      commits: new Commits(db),
       close: () => {
         db.close();
         lock.close();
@@ -56,7 +60,7 @@ export function readDatabase(path: string): OpenDatabase | undefined {
         `${path} has schema version ${version}, this program knows ${migrations.length}. Run the program on it that the gateway runs.`,
       );
     }
-    return { db, close: () => db.close() };
+    return { db, commits: new Commits(db), close: () => db.close() };
   } catch (error) {
     db.close();
     throw error;

@@ -1,18 +1,15 @@
-/**
- * Leases in SQLite. What is charged within one turn is committed together; each charge is all or
- * nothing all the same.
- */
+/** Leases in SQLite. Each charge is all or nothing, also where it shares a commit with others. */
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite';
+import { LRUCache } from 'lru-cache';
 import { ownerKey } from '../../model/principal.ts';
 import type { Charge, Lease, LeaseEnd, LeaseFilter, LeaseStore } from '../../ports/leases.ts';
+import type { Commits } from './commits.ts';
+import type { OpenDatabase } from './database.ts';
 
 type Row = Record<string, SQLOutputValue>;
 
-interface Asked {
-  readonly charges: readonly Charge[];
-  readonly resolve: (exhausted: Charge | undefined) => void;
-  readonly reject: (error: unknown) => void;
-}
+/** So many leases are kept as they were read: each call under one looks at it several times. */
+const keptBodies = 1000;
 
 /** So many rows are deleted in one go: others want their turn. */
 const atOnce = 500;
@@ -24,21 +21,26 @@ const subtree = `WITH RECURSIVE below(id) AS (
 /** The lease store on an open database. Whoever opened the database closes it. */
 export class SqliteLeaseStore implements LeaseStore {
   readonly #db: DatabaseSync;
+  readonly #commits: Commits;
   readonly #create: StatementSync;
-  readonly #get: StatementSync;
+  readonly #state: StatementSync;
+  readonly #body: StatementSync;
   readonly #byRef: StatementSync;
   readonly #pin: StatementSync;
   readonly #end: StatementSync;
+  /** What of a lease never changes, by id. */
+  readonly #bodies = new LRUCache<string, Lease>({ max: keptBodies });
   readonly #used: StatementSync;
   readonly #charge: StatementSync;
-  #asked: Asked[] = [];
 
-  constructor({ db }: { db: DatabaseSync }) {
+  constructor({ db, commits }: Pick<OpenDatabase, 'db' | 'commits'>) {
     this.#db = db;
+    this.#commits = commits;
     this.#create = db.prepare(
       'INSERT INTO lease (id, ref, parent, owner, task, body, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     );
-    this.#get = db.prepare('SELECT body, jkt, ended_at, how FROM lease WHERE id = ?');
+    this.#state = db.prepare('SELECT jkt, ended_at, how FROM lease WHERE id = ?');
+    this.#body = db.prepare('SELECT body FROM lease WHERE id = ?');
     this.#byRef = db.prepare('SELECT body, jkt, ended_at, how FROM lease WHERE ref = ?');
     this.#pin = db.prepare('UPDATE lease SET jkt = ? WHERE id = ? AND (jkt IS NULL OR jkt = ?)');
     this.#end = db.prepare(
@@ -58,7 +60,17 @@ export class SqliteLeaseStore implements LeaseStore {
   }
 
   async get(id: string): Promise<Lease | undefined> {
-    return leaseFrom(this.#get.get(id));
+    // Always read: whether it is pinned, and whether it has ended.
+    const state = this.#state.get(id);
+    return state && leaseOf(this.#bodyOf(id), state);
+  }
+
+  #bodyOf(id: string): Lease {
+    const known = this.#bodies.get(id);
+    if (known !== undefined) return known;
+    const body = JSON.parse(String(this.#body.get(id)?.['body'])) as Lease;
+    this.#bodies.set(id, body);
+    return body;
   }
 
   async byRef(ref: string): Promise<Lease | undefined> {
@@ -74,10 +86,7 @@ export class SqliteLeaseStore implements LeaseStore {
   }
 
   charge(charges: readonly Charge[]): Promise<Charge | undefined> {
-    return new Promise((resolve, reject) => {
-      if (this.#asked.length === 0) setImmediate(() => this.#flush());
-      this.#asked.push({ charges, resolve, reject });
-    });
+    return this.#commits.write(() => this.chargeWithin(charges));
   }
 
   async used(id: string): Promise<ReadonlyMap<string, number>> {
@@ -120,21 +129,7 @@ export class SqliteLeaseStore implements LeaseStore {
     return gone.length;
   }
 
-  #flush(): void {
-    const asked = this.#asked;
-    this.#asked = [];
-    try {
-      this.#db.exec('BEGIN IMMEDIATE');
-      const outcomes = asked.map(({ charges }) => this.#chargeAll(charges));
-      this.#db.exec('COMMIT');
-      for (const [index, { resolve }] of asked.entries()) resolve(outcomes[index]);
-    } catch (error) {
-      if (this.#db.isOpen && this.#db.isTransaction) this.#db.exec('ROLLBACK');
-      for (const { reject } of asked) reject(error);
-    }
-  }
-
-  #chargeAll(charges: readonly Charge[]): Charge | undefined {
+  chargeWithin(charges: readonly Charge[]): Charge | undefined {
     const exhausted = charges.find(({ lease, key, most = Infinity }) => {
       const row = this.#used.get(lease, key);
       return Number(row?.['used'] ?? 0) >= most;
@@ -147,10 +142,12 @@ export class SqliteLeaseStore implements LeaseStore {
 }
 
 function leaseFrom(row: Row | undefined): Lease | undefined {
-  if (row === undefined) return undefined;
-  const { jkt, ended_at: at, how } = row;
+  return row && leaseOf(JSON.parse(String(row['body'])) as Lease, row);
+}
+
+function leaseOf(body: Lease, { jkt, ended_at: at, how }: Row): Lease {
   return {
-    ...(JSON.parse(String(row['body'])) as Lease),
+    ...body,
     ...(jkt !== null && { jkt: String(jkt) }),
     ...(at !== null && { ended: { at: Number(at), how: String(how) as LeaseEnd } }),
   };

@@ -1,29 +1,22 @@
 /**
- * Ids that were used once, in SQLite. The primary key decides who was first. What is asked within
- * one turn is committed together: a commit of its own for each proof would hold up everything else.
+ * Ids that were used once, in SQLite. The primary key decides who was first.
  */
-import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { StatementSync } from 'node:sqlite';
 import type { ReplayStore } from '../../ports/replay-store.ts';
-
-interface Asked {
-  readonly id: string;
-  readonly expiresAt: number;
-  readonly resolve: (isFirst: boolean) => void;
-  readonly reject: (error: unknown) => void;
-}
+import type { Commits } from './commits.ts';
+import type { OpenDatabase } from './database.ts';
 
 /** So many rows are deleted in one go: others want their turn. */
 const atOnce = 1000;
 
 /** The replay store on an open database. Whoever opened the database closes it. */
 export class SqliteReplayStore implements ReplayStore {
-  readonly #db: DatabaseSync;
+  readonly #commits: Commits;
   readonly #use: StatementSync;
   readonly #sweep: StatementSync;
-  #asked: Asked[] = [];
 
-  constructor({ db }: { db: DatabaseSync }) {
-    this.#db = db;
+  constructor({ db, commits }: Pick<OpenDatabase, 'db' | 'commits'>) {
+    this.#commits = commits;
     this.#use = db.prepare(
       'INSERT INTO replay (id, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING',
     );
@@ -33,27 +26,11 @@ export class SqliteReplayStore implements ReplayStore {
   }
 
   firstUse(id: string, expiresAt: number): Promise<boolean> {
-    return new Promise((resolve, reject) => {
-      if (this.#asked.length === 0) setImmediate(() => this.#flush());
-      this.#asked.push({ id, expiresAt: Math.ceil(expiresAt), resolve, reject });
-    });
+    const until = Math.ceil(expiresAt);
+    return this.#commits.write(() => Number(this.#use.run(id, until).changes) === 1);
   }
 
   async sweep(now: number): Promise<number> {
     return Number(this.#sweep.run(Math.floor(now), atOnce).changes);
-  }
-
-  #flush(): void {
-    const asked = this.#asked;
-    this.#asked = [];
-    try {
-      this.#db.exec('BEGIN IMMEDIATE');
-      const firsts = asked.map(({ id, expiresAt }) => this.#use.run(id, expiresAt).changes);
-      this.#db.exec('COMMIT');
-      for (const [index, { resolve }] of asked.entries()) resolve(Number(firsts[index]) === 1);
-    } catch (error) {
-      if (this.#db.isOpen && this.#db.isTransaction) this.#db.exec('ROLLBACK');
-      for (const { reject } of asked) reject(error);
-    }
   }
 }

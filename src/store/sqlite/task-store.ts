@@ -1,7 +1,4 @@
-/**
- * Tasks in SQLite. Writes that arrive in one turn of the event loop share one transaction and one
- * fsync; reads are synchronous and see what is committed.
- */
+/** Tasks in SQLite. Reads are synchronous and see what is committed. */
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite';
 import type { JsonObject } from '../../model/json.ts';
 import type { TaskState } from '../../model/a2a.ts';
@@ -16,12 +13,6 @@ import type {
 import type { SequencedEvent, TaskEvent } from '../../ports/tasks.ts';
 import type { OpenDatabase } from './database.ts';
 
-interface Write {
-  run(): unknown;
-  resolve(value: unknown): void;
-  reject(error: unknown): void;
-}
-
 const columns =
   'id, owner, peer_id, context_id, state, status_at, created_at, updated_at, last_seq, position, facts, deadline, expires_at, replica, epoch';
 
@@ -30,19 +21,12 @@ export class SqliteTaskStore implements TaskStore {
   readonly #database: OpenDatabase;
   readonly #db: DatabaseSync;
   readonly #statements: ReturnType<typeof prepareAll>;
-  readonly #onFlush: (writes: number, milliseconds: number) => void;
-  #queue: Write[] = [];
-  #scheduled = false;
   #closed = false;
 
-  constructor(
-    database: OpenDatabase,
-    onFlush: (writes: number, milliseconds: number) => void = () => {},
-  ) {
+  constructor(database: OpenDatabase) {
     this.#database = database;
     this.#db = database.db;
     this.#statements = prepareAll(database.db);
-    this.#onFlush = onFlush;
   }
 
   async create(row: TaskRow, events: SequencedEvent[]): Promise<void> {
@@ -158,7 +142,7 @@ export class SqliteTaskStore implements TaskStore {
 
   async close(): Promise<void> {
     if (this.#closed) return;
-    this.#flush();
+    this.#database.commits.flush();
     this.#closed = true;
     this.#database.close();
   }
@@ -171,47 +155,7 @@ export class SqliteTaskStore implements TaskStore {
 
   #write<T>(run: () => T): Promise<T> {
     if (this.#closed) return Promise.reject(new Error('the store is closed'));
-    return new Promise<T>((resolve, reject) => {
-      this.#queue.push({ run, resolve, reject });
-      if (!this.#scheduled) {
-        this.#scheduled = true;
-        setImmediate(() => this.#flush());
-      }
-    });
-  }
-
-  #flush(): void {
-    this.#scheduled = false;
-    const writes = this.#queue;
-    if (writes.length === 0 || this.#closed) return;
-    this.#queue = [];
-    try {
-      this.#commit(writes);
-    } catch {
-      // One of them is at fault: each gets a transaction of its own, so that only that one fails.
-      for (const write of writes) {
-        try {
-          this.#commit([write]);
-        } catch (error) {
-          write.reject(error);
-        }
-      }
-    }
-  }
-
-  #commit(writes: readonly Write[]): void {
-    const started = performance.now();
-    const results: unknown[] = [];
-    try {
-      this.#db.exec('BEGIN IMMEDIATE');
-      for (const write of writes) results.push(write.run());
-      this.#db.exec('COMMIT');
-    } catch (error) {
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-      throw error;
-    }
-    this.#onFlush(writes.length, performance.now() - started);
-    for (const [index, write] of writes.entries()) write.resolve(results[index]);
+    return this.#database.commits.write(run);
   }
 }
 
