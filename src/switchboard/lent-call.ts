@@ -93,9 +93,9 @@ export class RoutedCall {
       const asked = yield* this.#read(source);
       if (asked === undefined) return;
       const { target, context } = this.#parts;
-      const answers = await this.#answers(asked, context.signal);
+      const answers = asked.answers ?? (await this.#answers(asked.questions, context.signal));
       const message = messageFromResponses(answers, this.#parts.mintId());
-      source = target.followUp(this.#position ?? {}, { message, open: asked }, context);
+      source = target.followUp(this.#position ?? {}, { message, open: asked.questions }, context);
     }
   }
 
@@ -103,26 +103,37 @@ export class RoutedCall {
   async *#read(source: AsyncIterable<PeerEvent>): AsyncGenerator<PeerEvent, Asked | undefined> {
     const iterator = source[Symbol.asyncIterator]();
     let link: AbortController | undefined;
+    let refused: Promise<Asked> | undefined;
     try {
       for (;;) {
-        const next = await iterator.next();
+        const reading = iterator.next();
+        // Nobody waits for it any more when a refusal comes first.
+        reading.catch(() => {});
+        const next = await (refused === undefined ? reading : Promise.race([reading, refused]));
+        if ('questions' in next) return next;
         if (next.done === true) return undefined;
         const event = next.value;
         if (event.kind !== 'status' || !isInterrupted(event.state)) {
-          if (event.kind === 'status') link?.abort();
+          if (event.kind === 'status') {
+            link?.abort();
+            refused = undefined;
+          }
           yield* this.#shown(event);
           if (event.kind === 'message') return undefined;
           if (event.kind === 'status' && isTerminal(event.state)) return undefined;
           continue;
         }
-        const asked = (event.questions ?? []).map(withKey);
-        if (event.state !== 'TASK_STATE_AUTH_REQUIRED' || this.#parts.target.protocol === 'mcp') {
-          return asked;
+        const questions = (event.questions ?? []).map(withKey);
+        const isLink =
+          questions.length > 0 && questions.every(({ answerAs }) => answerAs === 'none');
+        const isAgent = this.#parts.target.protocol === 'a2a';
+        if (event.state !== 'TASK_STATE_AUTH_REQUIRED' || !(isAgent || isLink)) {
+          return { questions };
         }
-        // The agent goes on by itself when the page was visited: nothing is sent, and it is watched.
+        // It goes on by itself when the page was visited: nothing is sent, and it is watched.
         link?.abort();
         link = new AbortController();
-        this.#show(asked, link.signal);
+        refused = this.#refusal(questions, link.signal);
       }
     } finally {
       link?.abort();
@@ -130,9 +141,25 @@ export class RoutedCall {
     }
   }
 
-  #show(asked: Asked, signal: AbortSignal): void {
+  /**
+   * Shows links that nobody waits for an answer to. Settles only where that ends a server's call: a
+   * person refuses the consent that it needs, or nobody can be asked for it.
+   */
+  #refusal(questions: Questions, signal: AbortSignal): Promise<Asked> {
     const both = AbortSignal.any([signal, this.#parts.context.signal]);
-    void this.#answers(asked, both).catch(() => {});
+    const { promise, resolve, reject } = Promise.withResolvers<Asked>();
+    promise.catch(() => {});
+    const isConsent = this.#parts.target.protocol === 'mcp';
+    this.#answers(questions, both).then(
+      (answers) => {
+        const isRefused = Object.values(answers).some(({ action }) => action !== 'accept');
+        if (isConsent && isRefused) resolve({ questions, answers });
+      },
+      (error: unknown) => {
+        if (isConsent && !both.aborted) reject(error);
+      },
+    );
+    return promise;
   }
 
   *#shown(event: PeerEvent): Generator<PeerEvent> {
@@ -218,7 +245,7 @@ export class RoutedCall {
     this.#artifacts.set(artifact.artifactId, { ...known, ...artifact, parts });
   }
 
-  async #answers(asked: Asked, signal: AbortSignal): Promise<Record<string, JsonObject>> {
+  async #answers(asked: Questions, signal: AbortSignal): Promise<Record<string, JsonObject>> {
     const answers = await Promise.all(
       asked.map(async (one) => [one.key, await this.#parts.ask(one, signal)] as const),
     );
@@ -264,7 +291,13 @@ export class RoutedCall {
   }
 }
 
-type Asked = OpenQuestion[];
+type Questions = OpenQuestion[];
+
+/** Where the call waits, and what was answered already. */
+interface Asked {
+  readonly questions: Questions;
+  readonly answers?: Record<string, JsonObject>;
+}
 
 function withKey(question: PeerQuestion, index: number): OpenQuestion {
   return { ...question, key: question.peerKey ?? `q${index + 1}` };
