@@ -1,12 +1,14 @@
 /**
- * What a server offers to a caller who may not be connected yet: what it offered before, or one tool
- * that asks for consent; and the news that there is more once the person has agreed.
+ * What a server offers to a caller who may not be connected yet: what it offered before, or what it
+ * shows to anybody and one tool that asks for consent; and the news that there is more once the
+ * person has agreed.
  */
 import { LRUCache } from 'lru-cache';
 import { ownerKey } from '../model/principal.ts';
 import type { Connections, ConnectionUse } from '../ports/connections.ts';
+import { gatewayItself } from '../ports/credentials.ts';
 import type { Catalogue, ChangeFilter, PeerChange, PeerContext, ToolPeer } from '../ports/peer.ts';
-import { catalogueWithout } from './consent-words.ts';
+import { catalogueWithout, connectTool } from './consent-words.ts';
 
 /** What it goes by. */
 export interface ConsentCatalogueOptions {
@@ -44,7 +46,25 @@ export class ConsentCatalogue {
       return catalogue;
     } catch (error) {
       if (!(await this.#options.isMissing(error, context.principal))) throw error;
-      return this.#known.get(owner) ?? this.#without;
+      return this.#known.get(owner) ?? this.#shownToAnybody(context);
+    }
+  }
+
+  /** What it shows to anybody, and the tool that asks; only that where it shows nothing. */
+  async #shownToAnybody(context: PeerContext): Promise<Catalogue> {
+    const asking = this.#without;
+    try {
+      const shown = await this.#peer.catalogue({ ...context, principal: gatewayItself });
+      const own = shown.tools.filter(({ name }) => name !== connectTool);
+      return {
+        ...shown,
+        capabilities: { ...shown.capabilities, ...asking.capabilities },
+        tools: [...own, ...asking.tools],
+        version: `${shown.version}, ${asking.version}`,
+      };
+    } catch {
+      context.signal.throwIfAborted();
+      return asking;
     }
   }
 

@@ -7,7 +7,7 @@ import type { LeaseOffer, LeaseRequest } from '../model/lease.ts';
 import type { Principal } from '../model/principal.ts';
 import { asksFor, decideLend, narrow, type LendingRule } from '../policy/lending.ts';
 import type { LendableTool } from '../policy/tool-pattern.ts';
-import type { Grantee, Lease, LentTool } from '../ports/leases.ts';
+import type { Grantee, LentTool } from '../ports/leases.ts';
 import type { Peer, PeerContext } from '../ports/peer.ts';
 import type { Candidates } from './candidates.ts';
 import { traceIdOf, type LeaseBook, type LeaseChain } from './lease-book.ts';
@@ -104,7 +104,7 @@ function chosenOf(
   { peer, chain, request }: { peer: Peer; chain: LeaseChain; request: LeaseRequest },
   { candidates, rules }: LendingOnParts,
 ): (Chosen & { lent: LentTool })[] {
-  const [{ lender }] = chain as readonly [Lease, ...Lease[]];
+  const [{ lender }] = chain;
   const original = candidates.lendable(lent);
   const asLent: LendableTool = { ...original, name: lent.name };
   if (lent.peer === peer.id || !asksFor(request, asLent)) return [];

@@ -156,12 +156,12 @@ export class RoutedCall {
     return { stop, answers };
   }
 
-  /** An agent that waits for a page to be visited is sent nothing when it was opened. */
-  #goesOnByItself({ state, answers }: Answered): boolean {
+  /** Whoever waits for a page to be visited is sent nothing when it was opened. */
+  #goesOnByItself({ state, asked, answers }: Answered): boolean {
     const isOpened = Object.values(answers).every(({ action }) => action === 'accept');
-    return (
-      state === 'TASK_STATE_AUTH_REQUIRED' && isOpened && this.#parts.target.protocol === 'a2a'
-    );
+    const isAgent = this.#parts.target.protocol === 'a2a';
+    const isWatched = isAgent || asked.every(({ answerAs }) => answerAs === 'none');
+    return state === 'TASK_STATE_AUTH_REQUIRED' && isOpened && isWatched;
   }
 
   *#shown(event: PeerEvent): Generator<PeerEvent> {

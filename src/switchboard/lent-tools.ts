@@ -224,20 +224,23 @@ export class LentTools implements ToolPeer {
       ...(root.features !== undefined && { features: root.features }),
     };
     const ask = (question: PeerQuestion, until: AbortSignal) =>
-      this.#ask(root, question, { signal: until, ...traceIdOf(trace) });
+      this.#ask(root, tool, { question, signal: until, ...traceIdOf(trace) });
     const parts = { target, tool, ask, mintId, arguments: args, context: atPeer };
     return new RoutedCall(parts, position);
   }
 
   /** Asks the lender's caller what a lent tool wants to know. */
   async #ask(
-    { id: lease, task }: Lease,
-    question: PeerQuestion,
-    { signal, trace }: { signal: AbortSignal; trace?: string },
+    { id: lease, task, lender }: Lease,
+    { peer, own }: LentTool,
+    { question, signal, trace }: { question: PeerQuestion; signal: AbortSignal; trace?: string },
   ): Promise<JsonObject> {
     const { desk, audit } = this.#options;
     const about = {
       lease,
+      owner: ownerKey(lender),
+      peer,
+      tool: own,
       ...(task !== undefined && { task }),
       ...(trace !== undefined && { trace }),
     };

@@ -122,6 +122,23 @@ describe('a server that wants the connection of its caller', () => {
     await listening.catch(() => {});
   });
 
+  it('offers its own tools too to whoever has none, where it shows them to anybody', async () => {
+    const context = { principal: principal(world, 'bob'), signal: new AbortController().signal };
+    const lists = ['tools', 'prompts', 'resources', 'resources/templates'];
+    for (const method of ['server/discover', ...lists.map((one) => `${one}/list`)]) {
+      world.guarded.open.add(method);
+    }
+    await world.restart();
+    const fresh = world.peer('files') as ToolPeer;
+    const { tools } = await fresh.catalogue(context);
+    expect(tools.map(({ name }) => name)).toEqual(expect.arrayContaining(['echo', 'connect']));
+    const { view } = await started('files', 'echo', { text: 'mine' });
+    expect(view.task.status.state).toBe('TASK_STATE_AUTH_REQUIRED');
+    expect(calls()).toBe(0);
+    world.guarded.open.clear();
+    await world.restart();
+  });
+
   it('fails a request that is no task with the link in its words', async () => {
     const { signal } = new AbortController();
     const peer = world.peer('files') as ToolPeer;

@@ -56,6 +56,8 @@ export interface GuardedServer {
   readonly seen: SeenCall[];
   /** Tokens that are not taken any more. */
   readonly refused: Set<string>;
+  /** Methods that anybody may call. */
+  readonly open: Set<string>;
   readonly server: ModernServer;
   close(): Promise<void>;
 }
@@ -374,6 +376,7 @@ export async function startGuardedServer(): Promise<GuardedServer> {
   const server = await startModernServer();
   const seen: SeenCall[] = [];
   const refused = new Set<string>();
+  const open = new Set<string>();
   const door = createServer((req, res) => {
     const pass = async (): Promise<void> => {
       const body = req.method === 'POST' ? await buffer(req) : undefined;
@@ -382,7 +385,7 @@ export async function startGuardedServer(): Promise<GuardedServer> {
       const method = /"method":"([^"]+)"/.exec(text)?.[1] ?? req.method ?? '';
       seen.push({ authorization, method, body: text });
       const token = authorization?.replace(/^Bearer /, '');
-      if (token === undefined || refused.has(token)) {
+      if (!open.has(method) && (token === undefined || refused.has(token))) {
         res.writeHead(401, { 'www-authenticate': 'Bearer error="invalid_token"' }).end();
         return;
       }
@@ -410,6 +413,7 @@ export async function startGuardedServer(): Promise<GuardedServer> {
     url: `http://127.0.0.1:${(door.address() as AddressInfo).port}/mcp`,
     seen,
     refused,
+    open,
     server,
     async close() {
       door.closeAllConnections();
