@@ -105,10 +105,11 @@ export function lendingLine({
   peer,
   tool,
   facts,
-}: AuditEvent): Extract<BusinessEvent, { event: 'lending' }> {
+}: AuditEvent): Extract<BusinessEvent, { event: 'lending' | 'lending.call' }> {
   const { reason } = facts;
   return {
-    event: 'lending',
+    // A direct call is no line either, unless somebody looks closely.
+    event: kind === 'call.allowed' || kind === 'call.ended' ? 'lending.call' : 'lending',
     what: kind,
     ...(lease !== undefined && { lease }),
     ...(task !== undefined && { task }),

@@ -65,7 +65,7 @@ describe('isthmus policy explain', () => {
       err: [],
       out: [
         'Caller   anonymous of local, through the client anonymous',
-        '         peer:*:call (those of the anonymous caller)',
+        '         peer:*:call lend (those of the anonymous caller)',
         'Call     allowed: files/read_file, by the scope "peer:*:call"',
         'Lend     allowed: files/read_file to travel, by lending[1], the first rule that fits',
         '         at most 20 calls, 3 calls of this tool, for 15m at the longest',
@@ -82,7 +82,7 @@ describe('isthmus policy explain', () => {
       err: [],
       out: [
         'Caller   anonymous of local, through the client anonymous',
-        '         peer:*:call (those of the anonymous caller)',
+        '         peer:*:call lend (those of the anonymous caller)',
         'Call     allowed: files/write_file, by the scope "peer:*:call"',
         'Lend     refused: No rule lends files/write_file to travel for this caller.',
         '         lending[0] nearly fits, but it lends to hr*',

@@ -5,7 +5,7 @@ import type { ClientFeatures, InputRequest } from '../model/mcp.ts';
 import type { MintId, Clock } from '../model/ids.ts';
 import type { OwnerCap } from '../model/owner-cap.ts';
 import type { Principal } from '../model/principal.ts';
-import type { Peer, PeerContext, PeerRegistry } from '../ports/peer.ts';
+import type { Catalogue, Peer, PeerContext, PeerRegistry, ToolPeer } from '../ports/peer.ts';
 import type { Seal } from '../ports/seal.ts';
 import type { TaskService } from '../ports/tasks.ts';
 import { hopMembers } from '../translate/hop-meta.ts';
@@ -158,6 +158,17 @@ export function peerContext(call: CallContext<Endpoint>): PeerContext {
     features: call.features,
     meta: travellingMeta(call),
   };
+}
+
+const catalogues = new WeakMap<CallContext<Endpoint>, Promise<Catalogue>>();
+
+/** What the peer of a request offers: asked once, however many want to know while it is answered. */
+export function catalogueFor(call: CallContext<Endpoint>, peer: ToolPeer): Promise<Catalogue> {
+  const known = catalogues.get(call);
+  if (known !== undefined) return known;
+  const asked = peer.catalogue(peerContext(call));
+  catalogues.set(call, asked);
+  return asked;
 }
 
 const ownMeta = new Set([...hopMembers, 'traceparent', 'tracestate']);

@@ -12,7 +12,7 @@ import type { Catalogue, CatalogueList, ToolPeer } from '../ports/peer.ts';
 import { servesTasks } from './aggregate/catalogue.ts';
 import { missingCapability, requestObject } from './asking.ts';
 import type { CourseServices } from './call-course.ts';
-import { peerContext } from './call-context.ts';
+import { catalogueFor, peerContext } from './call-context.ts';
 import type { Ask, CallContext, MethodHandler, MethodTable } from './call-context.ts';
 import { ProgressReport, forwardNotification } from './call-signals.ts';
 import { canAnswer } from './client-features.ts';
@@ -59,7 +59,7 @@ export async function relayRequest(
 function list(kind: CatalogueList): MethodHandler<ToolPeer> {
   return async (params, call) => {
     refuseCursor(params);
-    const catalogue = await call.peer.catalogue(peerContext(call));
+    const catalogue = await catalogueFor(call, call.peer);
     const items = kind === 'tools' ? shownTools(catalogue, call) : catalogue[kind];
     return { ...catalogue.lists?.[kind], [kind]: items };
   };

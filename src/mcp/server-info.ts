@@ -10,7 +10,7 @@ import { isObject } from '../model/json.ts';
 import type { JsonObject } from '../model/json.ts';
 import { tasksExtension } from '../model/mcp.ts';
 import type { AgentPeer, Peer } from '../ports/peer.ts';
-import { peerContext } from './call-context.ts';
+import { catalogueFor } from './call-context.ts';
 import type { CallContext, Dialect, FaceServices } from './call-context.ts';
 import type { AllPeers, Endpoint } from './endpoint.ts';
 
@@ -32,7 +32,7 @@ export async function introduce(
   const { peer, dialect } = call;
   if (peer.protocol === 'a2a') return introduceAgent(peer, call, identities);
   if (peer.protocol === 'all') return introduceGateway(peer, dialect);
-  const catalogue = await peer.catalogue(peerContext(call));
+  const catalogue = await catalogueFor(call, peer);
   return {
     serverInfo: inDialect(identities.of(peer.id, { catalogue }), dialect),
     capabilities: {
@@ -124,9 +124,7 @@ async function identityNow(
   const asked =
     peer.protocol === 'a2a'
       ? peer.card({ signal: call.signal }).then((card) => identities.of(peer.id, { card }))
-      : peer
-          .catalogue(peerContext(call))
-          .then((catalogue) => identities.of(peer.id, { catalogue }));
+      : catalogueFor(call, peer).then((catalogue) => identities.of(peer.id, { catalogue }));
   const turn = new Promise<undefined>((resolve) => setImmediate(resolve, undefined));
   return Promise.race([asked.catch(() => undefined), turn]);
 }

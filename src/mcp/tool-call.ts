@@ -18,7 +18,7 @@ import { legacyTask } from '../translate/mcp-tasks.ts';
 import { deliver, errorResult, finalResult, needingInput, runCourse } from './call-course.ts';
 import type { CourseServices } from './call-course.ts';
 import { canAskAll, inputRequiredResult, shownQuestions, usableAnswers } from './asking.ts';
-import { peerContext } from './call-context.ts';
+import { catalogueFor, peerContext } from './call-context.ts';
 import type { CallContext } from './call-context.ts';
 import { relayedError } from './errors.ts';
 import { callHelper } from './helper-tools.ts';
@@ -83,7 +83,7 @@ export async function callPeerTool(
   inputResponsesOf(params);
   return asToolResult(call, async () => {
     if (params['requestState'] !== undefined) return retry(params, subject, call, services);
-    const { tools } = await call.peer.catalogue(peerContext(call));
+    const { tools } = await catalogueFor(call, call.peer);
     const tool = tools.find((candidate) => candidate['name'] === name);
     if (tool === undefined) {
       // Among all peers the helper tools have no peer's name.

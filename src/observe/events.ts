@@ -88,9 +88,9 @@ export type BusinessEvent =
     }
   | { event: 'definition.approved'; definition: string; hash: string; by: string }
   | { event: 'definition.rejected'; definition: string; hash: string; by: string }
-  /** Something was lent, redeemed, called, asked or taken back; the audit log has all of it. */
+  /** Something was lent, redeemed, refused, asked or taken back; the audit log has all of it. */
   | {
-      event: 'lending';
+      event: 'lending' | 'lending.call';
       what: string;
       lease?: string;
       task?: string;
@@ -150,6 +150,7 @@ const levels = {
   'recovery.waiting': 'info',
   'recovery.finished': 'info',
   lending: 'info',
+  'lending.call': 'debug',
   'egress.refused': 'warn',
   'stream.closed_slow': 'warn',
   'internal.error': 'error',
@@ -225,6 +226,7 @@ function count(event: BusinessEvent, metrics: Metrics): void {
     case 'definition.rejected':
     case 'task.late_event':
     case 'lending':
+    case 'lending.call':
     case 'recovery.started':
     case 'recovery.finished':
     case 'internal.error':

@@ -49,7 +49,7 @@ it('the anonymous caller is all of it in open mode, and a reload is seen at once
         organization: 'local',
         subject: 'anonymous',
         client: 'anonymous',
-        scopes: ['peer:*:call'],
+        scopes: ['peer:*:call', 'lend'],
       },
     ],
     peers: [{ id: 'files', tools: expect.arrayContaining(['read_file']) }],

@@ -4,7 +4,7 @@
  * Spec: RFC 6749 §4.4; RFC 9068 §2.2 (sub is the client)
  */
 import type { Grant } from './grant.ts';
-import { grantedScopes, scopesAt } from './scopes.ts';
+import { grantedAt } from './scopes.ts';
 
 /** The grant. */
 export function clientCredentialsGrant({ issuer }: { issuer: string }): Grant {
@@ -15,7 +15,7 @@ export function clientCredentialsGrant({ issuer }: { issuer: string }): Grant {
         subject: client.clientId,
         idp: issuer,
         organization: client.organization,
-        scopes: grantedScopes(form.get('scope'), scopesAt(kind, client.scopes)),
+        scopes: grantedAt(kind, form.get('scope'), client.scopes),
       };
     },
   };

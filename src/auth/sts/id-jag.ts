@@ -17,7 +17,7 @@ import { scopesWithin } from '../../policy/permissions.ts';
 import type { IssuerKeys } from '../resource-server/issuer-keys.ts';
 import type { Grant, GrantRequest } from './grant.ts';
 import { invalidGrant, OAuthError } from './oauth-error.ts';
-import { grantedScopes, scopeList, scopesAt } from './scopes.ts';
+import { grantedAt, scopeList } from './scopes.ts';
 import { firstUse } from './single-use.ts';
 
 /** What an organization believes an issuer. */
@@ -74,10 +74,10 @@ export function idJagGrant(options: IdJagOptions): Grant {
       }
       const idJag = await verified(assertion, request, options);
       checkClaims(idJag, request, options);
-      const allowed = scopesAt(request.kind, request.client.scopes);
+      const { scopes: allowed } = request.client;
       const asserted =
         idJag.scope === undefined ? allowed : scopesWithin(allowed, scopeList(idJag.scope));
-      const scopes = grantedScopes(request.form.get('scope'), asserted);
+      const scopes = grantedAt(request.kind, request.form.get('scope'), asserted);
       // Last: a request that fails for another reason does not use the grant up.
       const { iss: issuer, jti, exp } = idJag;
       const until = exp * 1000 + options.toleranceMs;

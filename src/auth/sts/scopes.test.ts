@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { grantedScopes, scopesAt } from './scopes.ts';
+import { grantedAt, scopesAt } from './scopes.ts';
 
 const travel = { kind: 'peer', peer: 'travel' } as const;
 
@@ -27,12 +27,31 @@ describe('allowed scopes', () => {
   });
 });
 
-it('what is granted is what is asked for, each once, or all that is allowed', () => {
-  const allowed = ['peer:travel:read', 'peer:travel:call'];
-  expect(grantedScopes(undefined, allowed)).toEqual(allowed);
-  expect(grantedScopes('peer:travel:read peer:travel:read', allowed)).toEqual(['peer:travel:read']);
+describe('granted scopes', () => {
   const refused = expect.objectContaining({ code: 'invalid_scope' });
-  expect(() => grantedScopes('peer:travel:read admin', allowed)).toThrow(refused);
-  expect(() => grantedScopes('', allowed)).toThrow(refused);
-  expect(() => grantedScopes(undefined, [])).toThrow(refused);
+
+  it('are what is asked for, each once, or all that is allowed', () => {
+    const allowed = ['peer:travel:call', 'admin'];
+    expect(grantedAt(travel, undefined, allowed)).toEqual(['peer:travel:read', 'peer:travel:call']);
+    expect(grantedAt(travel, 'peer:travel:read peer:travel:read', allowed)).toEqual([
+      'peer:travel:read',
+    ]);
+    expect(() => grantedAt(travel, 'peer:travel:read admin', allowed)).toThrow(refused);
+    expect(() => grantedAt(travel, '', allowed)).toThrow(refused);
+    expect(() => grantedAt(travel, undefined, ['admin'])).toThrow(refused);
+  });
+
+  it('at a peer name others beside it where the client asks and has them', () => {
+    const allowed = ['peer:travel:call', 'peer:files:call', 'admin'];
+    const asked = 'peer:travel:call peer:files:call';
+    expect(grantedAt(travel, asked, allowed)).toEqual(asked.split(' '));
+    expect(grantedAt(travel, undefined, allowed)).not.toContain('peer:files:call');
+    // Nobody needs a token for a peer where it may do nothing.
+    expect(() => grantedAt(travel, 'peer:files:call', allowed)).toThrow(refused);
+    expect(() => grantedAt(travel, `${asked} peer:mail:call`, allowed)).toThrow(refused);
+    expect(() => grantedAt(travel, `${asked} admin`, allowed)).toThrow(refused);
+    expect(() => grantedAt({ kind: 'lend' }, 'lend peer:files:call', ['lend', asked])).toThrow(
+      refused,
+    );
+  });
 });

@@ -39,10 +39,23 @@ export function scopesAt(resource: ProtectedResource, allowed: readonly string[]
 }
 
 /**
- * The scopes to grant: those that are asked for, all of which must be allowed; without a request
- * everything that is allowed. Throws `invalid_scope`; also where nothing would be left.
+ * The scopes to grant at a resource: those that are asked for, all of which must be allowed; without
+ * a request everything that is allowed there. A token for a peer's URL says nothing of other peers
+ * unless its client asks: whoever lends what another peer has must be allowed to call that too.
+ * Throws `invalid_scope`; also where nothing would be left.
  */
-export function grantedScopes(requested: string | undefined, allowed: readonly string[]): string[] {
+export function grantedAt(
+  resource: ProtectedResource,
+  requested: string | undefined,
+  allowed: readonly string[],
+): string[] {
+  const own = scopesAt(resource, allowed);
+  const asked = requested === undefined ? [] : scopeList(requested);
+  const isHere = resource.kind === 'peer' && asked.some((scope) => own.includes(scope));
+  return grantedScopes(requested, isHere ? [...own, ...allowed.filter(isPeerScope)] : own);
+}
+
+function grantedScopes(requested: string | undefined, allowed: readonly string[]): string[] {
   const asked = requested === undefined ? [...allowed] : scopeList(requested);
   if (asked.length === 0 || !asked.every((scope) => allows(allowed, scope))) {
     throw new OAuthError(
