@@ -20,6 +20,7 @@ import { createMcpPeer, type McpPeer } from './peers/mcp/peer.ts';
 import { renewingEgress } from './peers/renewing-egress.ts';
 import type { SecretStore } from './ports/secret-store.ts';
 import type { BorrowedPeer } from './switchboard/candidates.ts';
+import { borrowedPrefix } from './switchboard/lendable.ts';
 
 /** What they are made with. */
 export interface BorrowedPeersParts extends Omit<
@@ -38,7 +39,6 @@ interface Borrowed extends BorrowedPeer {
 
 const kind = 'borrowed';
 const owner = 'switchboard';
-const prefix = 'borrowed/';
 
 /** See the file comment. */
 export class BorrowedPeers {
@@ -85,7 +85,7 @@ export class BorrowedPeers {
     const { clock, secrets, mintId } = this.#parts;
     const { depth = 0, exp } = offer;
     if (depth < 1 || exp * 1000 <= clock() || !this.#isFrom(offer, lender)) return undefined;
-    const id = `${prefix}${mintId()}`;
+    const id = `${borrowedPrefix}${mintId()}`;
     const pair = await randomDPoPKeyPair('ES256', { extractable: true });
     await secrets.put({
       kind,

@@ -10,6 +10,7 @@ import type { InputRequest } from '../model/mcp.ts';
 import { ownerKey } from '../model/principal.ts';
 import type { AuditLog } from '../ports/audit.ts';
 import type { Lease, LentTool } from '../ports/leases.ts';
+import { toolText } from './lendable.ts';
 import { argumentsDigest } from './lease-book.ts';
 import type { QuestionDesk } from './question-desk.ts';
 import { RefusedCallError } from './refused-call.ts';
@@ -74,7 +75,7 @@ function questionFor(lease: Lease, tool: LentTool, args: JsonObject): InputReque
     method: 'elicitation/create',
     params: {
       mode: 'form',
-      message: `"${lease.grantee.peer}" wants to call ${tool.peer}/${tool.own} with ${shown}. Allow it?`,
+      message: `"${lease.grantee.peer}" wants to call ${toolText(tool)} with ${shown}. Allow it?`,
       requestedSchema: {
         type: 'object',
         properties: {

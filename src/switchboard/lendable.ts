@@ -17,6 +17,14 @@ export interface Chosen {
   readonly terms: LendingTerms;
 }
 
+/** What ids of borrowed peers begin with. No peer of the configuration has a "/" in its id. */
+export const borrowedPrefix = 'borrowed/';
+
+/** A tool as people are told of it: the id of a borrowed peer would tell them nothing. */
+export function toolText({ peer, own }: Pick<LentTool, 'peer' | 'own'>): string {
+  return `${peer.startsWith(borrowedPrefix) ? 'offered' : peer}/${own}`;
+}
+
 /** The tool as a lease has it. */
 export function lentTool({ tool, name, terms }: Chosen): LentTool {
   const { arguments: schemas, maxCalls, maxCallsPerTool, approval, rule } = terms;

@@ -24,6 +24,7 @@ import { callbackPeerId, leaseOfCaller } from './callback-caller.ts';
 import type { AllowedCall, CallChecks, CheckHooks } from './call-checks.ts';
 import { traceIdOf, type LeaseBook, type LeaseChain } from './lease-book.ts';
 import { RoutedCall } from './lent-call.ts';
+import { toolText } from './lendable.ts';
 import { catalogueOf, type MadeCatalogue } from './lent-catalogue.ts';
 import type { QuestionDesk } from './question-desk.ts';
 import { leafOf } from './redemption.ts';
@@ -108,8 +109,7 @@ export class LentTools implements ToolPeer {
       }
       allowed = await checking;
       const [{ task, grantee }] = allowed.chain;
-      const { peer, own } = allowed.tool;
-      this.#options.desk.note(task, `"${grantee.peer}" calls ${peer}/${own}.`);
+      this.#options.desk.note(task, `"${grantee.peer}" calls ${toolText(allowed.tool)}.`);
       yield placed(allowed.tool, call.arguments);
       const routed = this.#routed(allowed, call.arguments, { context, until: running?.until });
       for await (const event of this.#relayed(routed, routed.start(), { context, running })) {

@@ -88,3 +88,31 @@ describe('an agent behind another gateway', () => {
     await client.close();
   });
 });
+
+it('what was borrowed is called so where a person decides about it, whatever its id is', async () => {
+  await start({ theirs: [{ ...lendsOn, approval: 'always' }] });
+  const user = userWho({ action: 'accept', content: { decision: 'allow once' } });
+  const client = await connectModernClient(ours.mcp('partner'), { user });
+  const updates: (string | undefined)[] = [];
+  const called = client.callTool(
+    { name: 'hold', arguments: { message: 'Read' } },
+    { onprogress: ({ message }) => updates.push(message) },
+  );
+  const task = await agent.next();
+  const lease = await agent.open(task.offer);
+  const { content } = await lease.client.callTool({
+    name: 'files__echo',
+    arguments: { text: 'far' },
+  });
+  expect(content).toEqual([{ type: 'text', text: 'far' }]);
+  task.complete('Done');
+  await called;
+  expect(user.asked).toEqual([
+    expect.objectContaining({
+      message: '"agent" wants to call offered/files__echo with {"text":"far"}. Allow it?',
+    }),
+  ]);
+  expect(updates).toContain('"agent" calls offered/files__echo.');
+  expect(updates.join(' ')).not.toContain('borrowed/');
+  await client.close();
+});
