@@ -147,7 +147,7 @@ module.exports = {
         path: '^src/',
         pathNot: [
           unitTest,
-          '^src/(main|cli|peer-factory|borrowed-peers|lending)\\.ts$',
+          '^src/(main|cli|stores|peer-factory|channels|borrowed-peers|lending)\\.ts$',
           '^src/(store|peers)/',
         ],
       },

@@ -12,6 +12,7 @@ import { createSeal } from './auth/seal.ts';
 import { openSealingKeys } from './auth/sealing-keys.ts';
 import { createSecretSeal } from './auth/secret-seal.ts';
 import { callerBounds } from './caller-limits.ts';
+import { openChannels } from './channels.ts';
 import { BorrowedPeers } from './borrowed-peers.ts';
 import type { Config } from './config/schema.ts';
 import { openConsent } from './consent.ts';
@@ -22,7 +23,7 @@ import { ListingWriter } from './discovery/listing-writer.ts';
 import { TaskEngine } from './engine/task-engine.ts';
 import { createFront } from './front.ts';
 import { createLendEndpoint, upgradeRequired } from './lend-endpoint.ts';
-import { channelPeers, createPeers, openEgress } from './peer-factory.ts';
+import { createPeers, openEgress } from './peer-factory.ts';
 import { createPublication, settleMs } from './publication.ts';
 import { createFaces } from './faces.ts';
 import { openIdentity } from './identity.ts';
@@ -38,18 +39,10 @@ import { createMetrics } from './observe/metrics.ts';
 import { currentTrace, traceFields, traceFrom, runWithTrace } from './observe/trace.ts';
 import { OwnAddresses } from './own-addresses.ts';
 import { gatewayPeerId, type PeerRegistry } from './ports/peer.ts';
-import type { AuditKind } from './ports/audit.ts';
 import type { KnownListing } from './ports/peer-store.ts';
-import { SqliteAuditStore } from './store/sqlite/audit-store.ts';
-import { openDatabase } from './store/sqlite/database.ts';
-import { SqliteReplayStore } from './store/sqlite/replay-store.ts';
-import { SqliteSecretStore } from './store/sqlite/secret-store.ts';
-import { SqliteLeaseStore } from './store/sqlite/lease-store.ts';
-import { SqlitePeerStore } from './store/sqlite/peer-store.ts';
-import { SqliteTaskStore } from './store/sqlite/task-store.ts';
+import { openStores } from './stores.ts';
 import { callbackPeerId } from './switchboard/callback-caller.ts';
 import { startSweeping } from './sweeping.ts';
-import { ReverseChannels } from './switchboard/reverse-channels.ts';
 
 /** A gateway that serves. */
 export interface Gateway {
@@ -82,21 +75,24 @@ const clock = Date.now;
 export async function startGateway(config: Config, logger: Logger): Promise<Gateway> {
   const metrics = createMetrics({ runtime: true });
   const events = createEventLog(logger, metrics);
+  const report = (where: string) => (error: unknown) =>
+    events.emit({ event: 'internal.error', where, error });
   const seal = createSeal(loadSealingSecret(config.keys.dir));
-  const database = openDatabase(config.store.url.path);
-  database.commits.observe((appends, ms) => metrics.storeFlush({ appends, seconds: ms / 1000 }));
-  const store = new SqliteTaskStore(database);
-  const peerStore = new SqlitePeerStore(database, seal);
+  const secretSeal = createSecretSeal(
+    openSealingKeys(config.keys.dir, { report: report('sealing keys') }),
+  );
+  const stores = openStores(config.store.url, { seal, secretSeal, clock, metrics });
+  const { tasks: store, peers: peerStore, secrets, replay } = stores;
   const own = new OwnAddresses();
   const egress = openEgress(config, events, (url) => own.has(url));
   let current = config;
   const random = pooledRandomBytes();
   const mintId = createMintId(random);
   const keys = openSigningKeys(config.keys.dir, {
-    report: (error) => events.emit({ event: 'internal.error', where: 'signing keys', error }),
+    report: report('signing keys'),
   });
   const audit = openAudit({
-    store: new SqliteAuditStore(database, { clock }),
+    store: stores.audit,
     keys,
     dir: config.keys.dir,
     clock,
@@ -104,7 +100,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       // Channels have lines of their own.
       if (!event.kind.startsWith('channel.')) events.emit(lendingLine(event));
     },
-    report: (error) => events.emit({ event: 'internal.error', where: 'audit', error }),
+    report: report('audit'),
   });
   const mayAdminister = bearerCheck(loadAdminToken(config.keys.dir));
   const bounds = callerBounds(config);
@@ -119,20 +115,11 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   const publicUrl = config.gateway.publicUrl ?? listener.url;
   own.add(publicUrl, listener.url);
   const { organization } = config.gateway;
-  const times = new ListingWriter(peerStore, (error) =>
-    events.emit({ event: 'internal.error', where: 'listings', error }),
-  );
+  const times = new ListingWriter(peerStore, report('listings'));
   const listings = {
     known: await peerStore.listings(),
     keep: (listing: KnownListing) => times.keep(listing),
   };
-  const ring = openSealingKeys(config.keys.dir, {
-    report: (error) => events.emit({ event: 'internal.error', where: 'sealing keys', error }),
-  });
-  const secretSeal = createSecretSeal(ring);
-  const secrets = new SqliteSecretStore(database, { seal: secretSeal, clock });
-  const replay = new SqliteReplayStore(database);
-  const leases = new SqliteLeaseStore(database);
   const borrowed = new BorrowedPeers({
     config: () => current,
     publicUrl,
@@ -146,7 +133,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   const lent = openLending({
     config: () => current,
     publicUrl,
-    store: leases,
+    store: stores.leases,
     audit: audit.log,
     clock,
     mintId,
@@ -159,7 +146,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       ofOwner: (owner) => channels.ofOwner(owner),
       ownerOf: (id) => channels.ownerOf(id),
     },
-    report: (error) => events.emit({ event: 'internal.error', where: 'leases', error }),
+    report: report('leases'),
   });
   const identity = await openIdentity({
     leases: lent.redemption,
@@ -188,21 +175,12 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     events,
     isConfigured: (id) => peers.sourceOf(id) === 'config',
   });
-  const recordChannel = (kind: AuditKind, peer: string, owner: string): void => {
-    audit.log
-      .append({ kind, actor: owner, owner, peer, facts: {} })
-      .catch((error: unknown) => events.emit({ event: 'internal.error', where: 'audit', error }));
-  };
-  const channels = new ReverseChannels({
-    makePeer: (id) => makeChannelPeer(id),
-    onOpened: ({ id: peer }, owner) => {
-      events.emit({ event: 'channel.opened', peer });
-      recordChannel('channel.opened', peer, owner);
-    },
-    onClosed: ({ id: peer }, owner) => {
-      events.emit({ event: 'channel.closed', peer });
-      recordChannel('channel.closed', peer, owner);
-    },
+  const channels = openChannels({
+    config: () => current,
+    events,
+    audit: audit.log,
+    definitions: () => definitions,
+    report: report('audit'),
   });
   const definitions = await openDefinitions({
     store: peerStore,
@@ -211,7 +189,6 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     events,
     onDecision: (peer) => directory.look(peer),
   });
-  const makeChannelPeer = channelPeers({ config: () => current, events, definitions });
   const peers = createPeers({
     config: () => current,
     egress,
@@ -332,7 +309,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     stores: [secrets, replay, lent.book],
     clock,
     everyMs: forgetEveryMs,
-    report: (error) => events.emit({ event: 'internal.error', where: 'sweeping', error }),
+    report: report('sweeping'),
   });
   let state: 'ready' | 'stopping' = 'ready';
   const connectPages = consent.pages({
@@ -375,7 +352,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     challenge: (scopes) => identity.access.challenge('lend', gatewayPeerId, scopes),
     ready: () => state === 'ready',
     maxFrameBytes: config.limits.peerReply,
-    fault: (error) => events.emit({ event: 'internal.error', where: '/lend', error }),
+    fault: report('/lend'),
   });
   listener.serve(front, lend);
   events.emit({ event: 'server.started', url: publicUrl, peers: config.peers.length });

@@ -14,12 +14,11 @@ import { approved } from './peers/approved-peer.ts';
 import { connected, type ConnectedOptions } from './peers/connected-peer.ts';
 import type { EgressRefusedError } from './peers/egress/refused.ts';
 import { createEgress, type Egress } from './peers/guarded-fetch.ts';
-import { createChannelPeer, createMcpPeer } from './peers/mcp/peer.ts';
+import { createMcpPeer } from './peers/mcp/peer.ts';
 import { measured } from './peers/measured.ts';
 import { pinnedEgress } from './peers/pinned-egress.ts';
 import { renewingEgress } from './peers/renewing-egress.ts';
 import { ConfiguredPeers, type ManagedPeer } from './peers/registry.ts';
-import type { ChannelPeer } from './ports/channel.ts';
 import type { OnBehalf, PeerCredentials } from './ports/credentials.ts';
 import type { PeerDefinitions } from './ports/definitions.ts';
 import { createTimeBudget } from './time-budget.ts';
@@ -79,36 +78,6 @@ export function createPeers(parts: PeerFactoryParts): Peers {
     around: (peer) => (peer.kind === 'a2a' ? trustIn(peer, parts.config().organizations) : null),
     onShadowed: (peer) => events.emit({ event: 'peer.shadowed', peer }),
   });
-}
-
-/** Makes the peers of reverse channels. */
-export function channelPeers({
-  config,
-  events,
-  definitions,
-}: Pick<PeerFactoryParts, 'config' | 'events'> & {
-  readonly definitions: {
-    of(id: string, how: { perCaller: boolean }): PeerDefinitions;
-    forget(id: string): Promise<void>;
-  };
-}): (id: string) => ChannelPeer {
-  const validator = new SchemaValidator({ within: createTimeBudget() });
-  const mintId = createMintId(pooledRandomBytes());
-  return (id) => {
-    const { peerConnect: connectMs, peerTimeout: callMs } = config().limits;
-    const timeouts = { requestMs: callMs, connectMs, idleMs: callMs };
-    const made = createChannelPeer({ id, clock, mintId, validator, timeouts });
-    const peer = measured(made.peer, events);
-    return {
-      ...made,
-      // What it says of itself is cleaned like anybody's, and remembered for as long as it is here.
-      peer: approved(peer, { definitions: definitions.of(id, { perCaller: false }) }),
-      close: async () => {
-        await made.close();
-        await definitions.forget(id);
-      },
-    };
-  };
 }
 
 /** Whether a peer is shown who is calling, so that it may offer each caller something else. */
