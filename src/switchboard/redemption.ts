@@ -23,12 +23,17 @@ export interface RedemptionOptions {
   readonly audit: AuditLog;
 }
 
-/** So many parts of leases are found again. */
-const rememberedParts = 10_000;
+/** Of so many leases the parts are found again. */
+const rememberedLeases = 10_000;
+/** So many different parts of one lease are made: each is a lease in the store. */
+const mostParts = 64;
 
 /** Builds it. */
 export function createRedemption({ book, store, audit }: RedemptionOptions): LeaseRedemption {
-  const parts = new LRUCache<string, string>({ max: rememberedParts });
+  /** By lease, and by what was asked for. */
+  const parts = new LRUCache<string, Map<string, Promise<string | undefined>>>({
+    max: rememberedLeases,
+  });
   return {
     async redeem(request) {
       const outcome = await decide(request);
@@ -64,14 +69,31 @@ export function createRedemption({ book, store, audit }: RedemptionOptions): Lea
     return redeemed(chain, part, request);
   }
 
-  /** The same part of a lease is one: what is asked for again and again fills no store. */
-  async function partOf(lease: Lease, part: LeasePart, asked: LeaseDetails): Promise<Lease> {
-    const key = JSON.stringify([lease.id, argumentsDigest(asked as unknown as JsonObject)]);
-    const known = parts.get(key);
+  /**
+   * The same part of a lease is one, and different ones are so many: asking again and again fills no
+   * store. Undefined where there are that many already.
+   */
+  async function partOf(
+    lease: Lease,
+    part: LeasePart,
+    asked: LeaseDetails,
+  ): Promise<Lease | undefined> {
+    const made = parts.get(lease.id) ?? new Map<string, Promise<string | undefined>>();
+    parts.set(lease.id, made);
+    const key = argumentsDigest(asked as unknown as JsonObject);
+    const known = await made.get(key);
     const chain = known === undefined ? undefined : await book.open(known);
     if (chain !== undefined) return leafOf(chain);
-    const narrowed = await book.narrow(lease, part);
-    parts.set(key, narrowed.id);
+    if (!made.has(key) && made.size >= mostParts) return undefined;
+    const narrowed = book.narrow(lease, part);
+    // Counted before it is stored: many may ask at the same time.
+    made.set(
+      key,
+      narrowed.then(
+        ({ id }) => id,
+        () => undefined,
+      ),
+    );
     return narrowed;
   }
 
@@ -84,6 +106,10 @@ export function createRedemption({ book, store, audit }: RedemptionOptions): Lea
     // Less of a lease is a lease of its own below it, so that its bounds are counted like any other.
     const under =
       part === undefined || details === undefined ? lease : await partOf(lease, part, details);
+    if (under === undefined) {
+      const reason = `more than ${mostParts} different parts of one lease: ask for one of them again`;
+      return { kind: 'refused', of: 'details', reason };
+    }
     await audit.append({
       ...aboutLease(lease),
       kind: 'lease.redeemed',

@@ -209,7 +209,7 @@ it('less of a lease is kept to: tools, arguments and counts, and counts for the 
   expect(answered).toBeLessThanOrEqual(5);
 });
 
-// Each exchange with authorization_details adds a lease, and nothing bounds how many.
+// Each exchange for a part adds a lease: the grantee must not be able to add them without end.
 it('parts of a lease do not fill the store: so many at a time, or one each', async () => {
   const key = await testKey();
   const details = { type, tools: [add], max_calls: 1 };
@@ -219,6 +219,27 @@ it('parts of a lease do not fill the store: so many at a time, or one each', asy
     await exchange(lent.offer, world.agent, { proofKey: key, form });
   }
   expect((await leasesIn(world)) - before).toBeLessThan(20);
+});
+
+it('different parts of a lease do not fill the store either: 64, and those are had again', async () => {
+  const key = await testKey();
+  const before = await leasesIn(world);
+  const askFor = async (text: string): Promise<[number, unknown]> => {
+    const tools = [{ ...add, arguments: { properties: { a: { const: text } } } }];
+    const form = { authorization_details: JSON.stringify([{ type, tools, max_calls: 1 }]) };
+    const { status, json } = await exchange(lent.offer, world.agent, { proofKey: key, form });
+    return [status, json['error']];
+  };
+  const answers: [number, unknown][] = [];
+  for (let round = 0; round < 10; round += 1) {
+    const several = Array.from({ length: 8 }, (_, n) => askFor(`${round}.${n}`));
+    answers.push(...(await Promise.all(several)));
+  }
+  expect(answers.filter(([status]) => status === 200)).toHaveLength(64);
+  expect(answers.at(-1)).toEqual([400, 'invalid_authorization_details']);
+  expect((await leasesIn(world)) - before).toBe(64);
+  expect(await askFor('0.0')).toEqual([200, undefined]);
+  expect((await leasesIn(world)) - before).toBe(64);
 });
 
 async function leasesIn({ gateway }: LendingWorld): Promise<number> {
