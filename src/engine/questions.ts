@@ -41,7 +41,9 @@ export function askedParts(said: Part[], open: readonly OpenQuestion[], peerId: 
   if (!isRequest || exactQuestions(said).length > 0) return said;
   // Spec: MCP 2026-07-28 client/elicitation (a client makes clear which server asks)
   // The gateway's own agent says itself for whom it asks.
-  const asker = peerId === gatewayPeerId ? [] : [{ text: `"${peerId}" asks:` }];
+  const isOurs = open.every(({ ours }) => ours === true);
+  const who = isOurs ? `A tool that was lent to "${peerId}"` : `"${peerId}"`;
+  const asker = peerId === gatewayPeerId ? [] : [{ text: `${who} asks:` }];
   return [...said, ...asker, ...questionStatusParts(open)];
 }
 

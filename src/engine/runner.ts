@@ -148,6 +148,7 @@ export class Runner {
       {
         questions: book.open,
         usedKeys: book.used,
+        ...(isTakenBack(this.#task.facts.questions, book.open) && { takenBack: true as const }),
         ...(event.outcome && { outcome: event.outcome }),
       },
     );
@@ -228,4 +229,9 @@ export class Runner {
     const { id, contextId } = this.#task;
     return { ...message, taskId: id, ...(contextId === '' ? {} : { contextId }) };
   }
+}
+
+/** Whether a question of a callback is not asked any more. What was answered is not in `before`. */
+function isTakenBack(before: readonly OpenQuestion[], after: readonly OpenQuestion[]): boolean {
+  return before.some(({ ours, key }) => ours === true && !after.some((one) => one.key === key));
 }

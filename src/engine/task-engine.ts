@@ -29,7 +29,7 @@ import type {
 } from '../ports/tasks.ts';
 import { peerMessageFrom } from '../translate/questions.ts';
 import { createContexts, type Contexts } from './contexts.ts';
-import { answeredKeys, checkFollowUp, words } from './follow-up.ts';
+import { answeredKeys, checkAnswers, checkFollowUp, words } from './follow-up.ts';
 import { recoverTasks, sweepTasks, type HousekeepingTools } from './housekeeping.ts';
 import { withoutLending } from './lending.ts';
 import { LiveTask, type TaskSurroundings } from './live-task.ts';
@@ -164,6 +164,7 @@ export class TaskEngine implements TaskService {
     const live = await this.#owned(work, 'call');
     const peer = this.#peer(work.peerId);
     checkFollowUp(live, peer, work.message);
+    checkAnswers(live, work.message);
     const open = live.facts.questions;
     const answered = answeredKeys(work.message, open);
     const protocol = protocolOf(peer, live.position);

@@ -17,6 +17,11 @@ export interface TaskFacts {
   features?: ClientFeatures;
   extensions?: readonly string[];
   meta?: JsonObject;
+  /**
+   * A question of a callback was taken back, and whoever answers without a key has not heard of it:
+   * what comes next may have been meant for that question.
+   */
+  takenBack?: true;
   /** The caller wants this work to stop; the peer may not have heard of it yet. */
   cancelRequested?: boolean;
 }

@@ -142,7 +142,13 @@ function messageFor(
     const problem = answerProblem(response, question, call.peer, services);
     if (problem !== undefined) return { problem };
   }
-  return { message: messageFromResponses(responses, services.mintId()) };
+  const message = messageFromResponses(responses, services.mintId());
+  if (view.questions.length > 1) return { message };
+  // The caller named no question: whether it saw this one is for the engine to judge.
+  const parts = message.parts.map((part) =>
+    isObject(part.data) ? { ...part, data: { response: part.data['response'] ?? {} } } : part,
+  );
+  return { message: { ...message, parts } };
 }
 
 /** The answer as responses by question key, or undefined where it has no such form. */

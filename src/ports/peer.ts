@@ -30,6 +30,9 @@ export interface PeerQuestion {
   ours?: true;
 }
 
+/** What the keys of questions begin with that the gateway asks on behalf of callbacks. */
+export const callbackKeyPrefix = 'callback-';
+
 /** A question that waits for an answer, under a key that is never used twice in a task. */
 export interface OpenQuestion extends PeerQuestion {
   /** Unique over the task's lifetime. */

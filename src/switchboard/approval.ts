@@ -38,9 +38,17 @@ export class Approvals {
   async approve(
     lease: Lease,
     tool: LentTool,
-    call: { arguments: JsonObject; signal: AbortSignal; trace?: string },
+    call: {
+      arguments: JsonObject;
+      signal: AbortSignal;
+      /** Who has the tool from whom, down to whoever calls it: the grantees below this lease's. */
+      below: readonly Lease['grantee'][];
+      trace?: string;
+    },
   ): Promise<void> {
-    const place = JSON.stringify([lease.id, tool.peer, tool.own]);
+    const holders = [lease.grantee, ...call.below];
+    // What a person has allowed one agent is not allowed to those that it lends on to.
+    const place = JSON.stringify([lease.id, tool.peer, tool.own, holders.map(holderKey)]);
     if (this.#allowed.has(place)) return;
     const { signal, trace } = call;
     const about = {
@@ -55,7 +63,7 @@ export class Approvals {
     await this.#audit.append({ ...about, kind: 'approval.asked', facts: { arguments: digest } });
     let decision = 'nobody answered';
     try {
-      const request = questionFor(lease, tool, call.arguments);
+      const request = questionFor(holders, tool, call.arguments);
       decision = decisionIn(await this.#desk.ask(lease.task, { request }, signal));
     } finally {
       await this.#audit.append({ ...about, kind: 'approval.decided', facts: { decision } });
@@ -69,13 +77,23 @@ export class Approvals {
   }
 }
 
-function questionFor(lease: Lease, tool: LentTool, args: JsonObject): InputRequest {
+function holderKey({ organization, client, peer }: Lease['grantee']): (string | undefined)[] {
+  return [organization, client, peer];
+}
+
+function questionFor(
+  holders: readonly Lease['grantee'][],
+  tool: LentTool,
+  args: JsonObject,
+): InputRequest {
   const shown = shownTo(args);
+  const [caller, ...between] = holders.map(({ peer }) => `"${peer}"`).toReversed();
+  const through = between.length === 0 ? '' : ` (through ${between.join(', ')})`;
   return {
     method: 'elicitation/create',
     params: {
       mode: 'form',
-      message: `"${lease.grantee.peer}" wants to call ${toolText(tool)} with ${shown}. Allow it?`,
+      message: `${caller}${through} wants to call ${toolText(tool)} with ${shown}. Allow it?`,
       requestedSchema: {
         type: 'object',
         properties: {

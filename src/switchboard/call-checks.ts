@@ -3,6 +3,7 @@
  * is lent, the arguments fit, the rules of today still allow it, the budgets of the whole chain have
  * room, and whoever has to approve has. Token and proof were checked before.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { GatewayError } from '../model/errors.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { AuditEvent, AuditLog } from '../ports/audit.ts';
@@ -109,7 +110,7 @@ export class CallChecks {
       this.#checkRoom(await this.#options.store.charge(charges));
       hooks.charged();
       const signal = hooks.running(chain);
-      await this.#approve({ asking, tool }, call, signal);
+      await this.#approve({ asking, tool, chain }, call, signal);
       const { lender } = await this.#again(call);
       signal.throwIfAborted();
       await audit.append(event);
@@ -185,7 +186,7 @@ export class CallChecks {
 
   /** Whoever lent it is asked, the first lender first. */
   async #approve(
-    { asking, tool }: { asking: readonly Lease[]; tool: LentTool },
+    { asking, tool, chain }: { asking: readonly Lease[]; tool: LentTool; chain: LeaseChain },
     { arguments: args, trace }: LentCall,
     signal: AbortSignal,
   ): Promise<void> {
@@ -193,6 +194,7 @@ export class CallChecks {
       await this.#options.approvals.approve(lease, tool, {
         arguments: args,
         signal,
+        below: granteesBelow(lease, chain),
         ...(trace !== undefined && { trace }),
       });
     }
@@ -218,6 +220,14 @@ function whoApproves(chain: LeaseChain, tool: LentTool, today: { approval: boole
     if (own === undefined || !(own.approval || (index === 0 && today.approval))) return false;
     // A part of a lease is its grantee's own doing: nobody is asked a second time for it.
     return lease.task === undefined || lease.task !== chain[index - 1]?.task;
+  });
+}
+
+/** Who holds the leases below one, from above; a part of a lease has the grantee of the whole. */
+function granteesBelow(lease: Lease, chain: LeaseChain): Lease['grantee'][] {
+  return chain.slice(chain.indexOf(lease) + 1).flatMap(({ grantee, parent }) => {
+    const above = chain.find(({ id }) => id === parent)?.grantee;
+    return isDeepStrictEqual(grantee, above) ? [] : [grantee];
   });
 }
 

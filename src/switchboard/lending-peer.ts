@@ -101,7 +101,8 @@ export function lending(peer: Managed, options: LendingOptions): Managed {
         ? lender.start(turn, context)
         : peer.start(turn, context),
     followUp: (position, turn, context) =>
-      options.offers.concern(peer, context)
+      // What callbacks asked is answered here, also where the lease has ended meanwhile.
+      options.offers.concern(peer, context) || turn.open.some(({ ours }) => ours === true)
         ? lender.followUp(position, turn, context)
         : peer.followUp(position, turn, context),
     resume: (position, context, sending) => lender.resume(position, context, sending),
@@ -151,7 +152,7 @@ class LendingPeer {
   async *followUp(position: JsonObject, turn: PeerFollowUp, context: PeerContext): Events {
     const { task } = context;
     const isLent = task !== undefined && this.#options.offers.hasLease(task);
-    const rest = isLent ? this.#answered(task, turn) : turn;
+    const rest = task === undefined ? turn : this.#answered(task, turn);
     const work = this.#options.works.get(task);
     if (rest === undefined) {
       // All of it was for callbacks: the peer itself goes on as it was.
@@ -181,13 +182,17 @@ class LendingPeer {
 
   async *resume(position: JsonObject | undefined, context: PeerContext, sending?: Sending): Events {
     const { task } = context;
-    if (task === undefined || !this.#options.offers.hasLease(task)) {
+    if (task === undefined) {
       yield* this.#peer.resume(position, context, sending);
       return;
     }
     const rest = sending?.kind === 'followUp' ? this.#answered(task, sending.turn) : undefined;
     const again: Sending | undefined =
       sending?.kind === 'followUp' ? rest && { kind: 'followUp', turn: rest } : sending;
+    if (!this.#options.offers.hasLease(task)) {
+      yield* this.#peer.resume(position, context, again);
+      return;
+    }
     const work = this.#options.works.of(task);
     work.follow((signal) => this.#peer.resume(position, { ...context, signal }, again));
     yield* work.events(context.signal);

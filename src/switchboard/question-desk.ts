@@ -5,7 +5,7 @@
 import { RefusedCallError } from './refused-call.ts';
 import type { MintId } from '../model/ids.ts';
 import type { JsonObject } from '../model/json.ts';
-import type { PeerQuestion } from '../ports/peer.ts';
+import { callbackKeyPrefix, type PeerQuestion } from '../ports/peer.ts';
 
 /** Who shows questions of a task. */
 export interface Attendant {
@@ -75,7 +75,7 @@ export class QuestionDesk {
       );
     }
     signal.throwIfAborted();
-    const peerKey = `callback-${this.#mintId()}`;
+    const peerKey = `${callbackKeyPrefix}${this.#mintId()}`;
     const question = { ...request, peerKey, answerAs: 'response' as const, ours: true as const };
     const { promise, resolve, reject } = Promise.withResolvers<JsonObject>();
     const abort = (): void => reject(signal.reason as Error);
