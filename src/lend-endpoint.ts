@@ -9,9 +9,11 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { LendSocket, type LendSocketOptions } from './lend-socket.ts';
-import type { Caller } from './model/expiry.ts';
+import { atExpiry, type Caller } from './model/expiry.ts';
+import type { Clock } from './model/ids.ts';
 import { ownerKey } from './model/principal.ts';
 import { lendScope } from './policy/permissions.ts';
+import { channelClose } from './ports/channel.ts';
 import {
   lentId,
   lentName,
@@ -36,6 +38,7 @@ export interface LendEndpointOptions {
   ready(): boolean;
   /** The largest frame that is read, in bytes. */
   readonly maxFrameBytes: number;
+  readonly clock: Clock;
   readonly socket?: LendSocketOptions;
   /** Hears of what nobody foresaw. */
   fault(error: unknown): void;
@@ -86,6 +89,9 @@ export function createLendEndpoint(options: LendEndpointOptions): LendEndpoint {
       const bytesRead = (): number => (socket as Socket).bytesRead;
       const channel = new LendSocket(webSocket, { ...options.socket, bytesRead });
       options.channels.accept(channel, owner, name);
+      // A stolen token serves in its owner's name until it ends, and no longer.
+      const end = (): void => channel.close(channelClose.expired, 'Connect with a new token');
+      webSocket.once('close', atExpiry(who.until, options.clock, end));
     });
   };
   return {

@@ -76,7 +76,7 @@ function readFlags(args: readonly string[]) {
 async function lend({ command, args, ...where }: Lending): Promise<number> {
   const tell = (event: LendEvent): void => {
     if (event.kind === 'away') {
-      say(`${event.reason} Trying again in ${(event.retryMs / 1000).toFixed(1)} s.`);
+      say(`${event.reason} Trying again ${whenText(event.retryMs)}.`);
     } else say(`lent to ${where.gateway} as "${event.peer}"`);
   };
   const channel = new LendChannel({ ...where, onEvent: tell });
@@ -123,4 +123,8 @@ try {
 } catch (error) {
   say(error instanceof Error ? error.message : String(error));
   process.exitCode = 1;
+}
+
+function whenText(ms: number): string {
+  return ms === 0 ? 'at once' : `in ${(ms / 1000).toFixed(1)} s`;
 }

@@ -352,6 +352,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     challenge: (scopes) => identity.access.challenge('lend', gatewayPeerId, scopes),
     ready: () => state === 'ready',
     maxFrameBytes: config.limits.peerReply,
+    clock,
     fault: report('/lend'),
   });
   listener.serve(front, lend);

@@ -1,6 +1,6 @@
 /**
  * The lender's end of the reverse channel: one WebSocket to the gateway at a time, opened again
- * with growing pauses when it is lost. Behind it is an MCP server, which may be anything that takes
+ * with growing pauses when it is lost, and at once when its token has ended. Behind it is an MCP server, which may be anything that takes
  * and gives messages; it lives on while the connection is away.
  *
  * Spec: RFC 6455; RFC 9449 §7.1 (the proof goes with the upgrade)
@@ -62,8 +62,10 @@ const handshakeMs = 15_000;
 const silentMs = 45_000;
 /** The largest message that is read, in bytes. */
 const mostBytes = 64 * 1024 * 1024;
-/** Codes with which a gateway ends a channel for good. */
+/** The code with which a gateway ends a channel for good. */
 const replaced = 4001;
+/** The code with which it ends one because its token has ended: with another it is taken at once. */
+const expired = 4002;
 /** Statuses that another attempt would not change. */
 const finalStatuses: ReadonlySet<number> = new Set([400, 401, 403, 426]);
 
@@ -108,17 +110,21 @@ export class LendChannel {
     const random = this.#options.random ?? Math.random;
     for (let pause = first; !signal.aborted; pause = Math.min(pause * 2, longest)) {
       const began = performance.now();
-      let reason: string;
+      let ended: { reason: string; code?: number };
       try {
-        reason = await this.#connection(end);
+        ended = await this.#connection(end);
       } catch (error) {
         if (signal.aborted) break;
         if (!(error instanceof LendError) || error.isFinal) throw error;
-        reason = error.message;
+        ended = { reason: error.message };
       }
       if (signal.aborted) break;
-      if (performance.now() - began >= goodMs) pause = first;
-      const retryMs = Math.round(pause * (0.5 + random() / 2));
+      const { reason, code } = ended;
+      const heldMs = performance.now() - began;
+      // A gateway that takes a channel only to end it is not dialled without a pause.
+      const isDue = code === expired && heldMs >= first;
+      if (isDue || heldMs >= goodMs) pause = first;
+      const retryMs = isDue ? 0 : Math.round(pause * (0.5 + random() / 2));
       this.#options.onEvent?.({ kind: 'away', reason, retryMs });
       await sleep(retryMs, undefined, { signal }).catch(() => undefined);
     }
@@ -149,7 +155,7 @@ export class LendChannel {
   }
 
   /** One connection from its beginning to its end. Resolves to why it ended. */
-  async #connection(end: LentEnd): Promise<string> {
+  async #connection(end: LentEnd): Promise<{ reason: string; code: number }> {
     const headers = await this.#headers(this.#stop.signal);
     this.#stop.signal.throwIfAborted();
     const socket = await this.#open(headers);
@@ -157,7 +163,7 @@ export class LendChannel {
     this.#wasOpen = true;
     this.#requests = new OpenRequests();
     this.#socket = socket;
-    const closed = Promise.withResolvers<string>();
+    const closed = Promise.withResolvers<{ reason: string; code: number }>();
     let taken = Promise.resolve();
     const take = async (text: string): Promise<void> => {
       const message = messageOf(text);
@@ -173,7 +179,7 @@ export class LendChannel {
       taken.catch((error: unknown) => closed.reject(error));
     });
     socket.on('close', (code, reason) => {
-      if (code !== replaced) closed.resolve(reasonOf(code, reason.toString()));
+      if (code !== replaced) closed.resolve({ reason: reasonOf(code, reason.toString()), code });
       else closed.reject(new LendError(replacedText, { isFinal: true }));
     });
     try {

@@ -15,6 +15,8 @@ export const channelClose = {
   stalled: 1008,
   /** Another channel of the same owner and name has taken its place: do not come back. */
   replaced: 4001,
+  /** The token that opened it has ended: come back at once, with another one. */
+  expired: 4002,
 } as const;
 
 /** A connection that carries one JSON-RPC message in each frame, both ways. */

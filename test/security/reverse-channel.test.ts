@@ -6,6 +6,8 @@ import { boundTo, dpopProof, startIssuer, testKey, type TestIssuer } from '../su
 import {
   answerAsLegacy,
   askUpgrade,
+  lendServer,
+  modernLent,
   openRaw,
   sendRaw,
   waitUntil,
@@ -220,6 +222,87 @@ describe('a request for /lend where callers have tokens', () => {
     expect(ids.has(other.peer)).toBe(false);
     // One that is there already may be opened again.
     expect(ids.has((await open('many', 'n-3')).peer)).toBe(true);
+  });
+});
+
+describe.concurrent('a channel ends with the token that opened it', () => {
+  const leewaySeconds = 1;
+  let oauth: TestGateway;
+  let issuer: TestIssuer;
+  beforeAll(async () => {
+    issuer = await startIssuer();
+    const issuers = [{ issuer: issuer.issuer, organization: 'test' }];
+    oauth = await startGateway({ peers: [], auth: { issuers, leeway: `${leewaySeconds}s` } });
+  });
+  afterAll(async () => {
+    await oauth.close();
+    await issuer.close();
+  });
+  const bearer = async (resource: string, exp: number): Promise<Record<string, string>> => {
+    const claims = { aud: `${oauth.url}${resource}`, scope: 'lend', exp };
+    return { authorization: `Bearer ${await issuer.token(claims)}` };
+  };
+  const inSeconds = (seconds: number): number => Math.floor(Date.now() / 1000) + seconds;
+
+  it('a stolen token serves no longer than it is good', async () => {
+    const exp = inSeconds(2);
+    const headers = await bearer('/lend', exp);
+    const raw = await openRaw(oauth.url, { name: 'stolen', headers });
+    expect(await raw.closed).toBe(4002);
+    const late = Date.now() - (exp + leewaySeconds) * 1000;
+    expect(late).toBeGreaterThanOrEqual(0);
+    expect(late).toBeLessThan(1500);
+    await expect(openRaw(oauth.url, { name: 'stolen', headers })).rejects.toThrow('401');
+  });
+
+  it('also where the other side does not hear that it is closed', async () => {
+    const exp = inSeconds(2);
+    const raw = await openRaw(oauth.url, { name: 'deaf', headers: await bearer('/lend', exp) });
+    onTestFinished(() => raw.socket.terminate());
+    raw.socket.pause();
+    const isClosed = (): boolean =>
+      oauth.log.some((line) => line['event'] === 'channel.closed' && line['peer'] === raw.peer);
+    await waitUntil(isClosed);
+    expect(Date.now() - (exp + leewaySeconds) * 1000).toBeLessThan(4000);
+  });
+
+  it('a lender comes back at once with another token, and serves', async () => {
+    const given: string[] = [];
+    const lender = await lendServer(modernLent({ ran: [], cancelled: [] }), {
+      gateway: oauth.url,
+      name: 'renewed',
+      pauses: { first: 1000, longest: 1000 },
+      auth: async () => {
+        const headers = await bearer('/lend', inSeconds(given.length === 0 ? 2 : 300));
+        given.push(headers['authorization'] ?? '');
+        return headers;
+      },
+    });
+    onTestFinished(() => lender.close());
+    const { peer } = lender;
+    const headers = await bearer(`/mcp/${peer}`, inSeconds(300));
+    const client = await connectModernClient(oauth.mcp(peer), { headers });
+    onTestFinished(() => client.close());
+    const add = { name: 'add', arguments: { a: 20, b: 22 } };
+    expect((await client.callTool(add)).content).toEqual([{ type: 'text', text: '42' }]);
+    await lender.opened(2);
+    expect(lender.peer).toBe(peer);
+    expect(new Set(given).size).toBe(2);
+    expect(lender.events.filter(({ kind }) => kind === 'away')).toEqual([
+      {
+        kind: 'away',
+        reason: 'The channel was closed (4002: Connect with a new token).',
+        retryMs: 0,
+      },
+    ]);
+    expect((await client.callTool(add)).content).toEqual([{ type: 'text', text: '42' }]);
+  });
+
+  it('but not where there are no tokens', async () => {
+    const raw = await openRaw(gateway.url, { name: 'untold' });
+    onTestFinished(() => raw.socket.terminate());
+    await new Promise((resolve) => setTimeout(resolve, 4000));
+    expect(raw.socket.readyState).toBe(raw.socket.OPEN);
   });
 });
 
