@@ -7,6 +7,7 @@ import {
   redeemed,
   startLending,
   withToken,
+  type Lent,
   type LendingWorld,
   type Redeemed,
 } from './lending-world.ts';
