@@ -118,7 +118,7 @@ function readDocumented(yaml: string) {
 describe('the configurations in the documents', () => {
   it('are ones, in the README', () => {
     const found = yamlIn('README.md');
-    expect(found).toHaveLength(2);
+    expect(found).toHaveLength(3);
     for (const yaml of found) expect(readDocumented(yaml)).toMatchObject({ ok: true });
   });
 

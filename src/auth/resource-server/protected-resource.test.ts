@@ -18,7 +18,7 @@ describe('a metadata path', () => {
     [`${base}/a2a/travel`, '/a2a/travel'],
     [`${base}/admin`, '/admin'],
     [`${base}/lend`, '/lend'],
-    [`${base}/callback/aB_3-x/mcp`, '/callback/aB_3-x/mcp'],
+    [`${base}/callback/aB_3-x0123456789abcdef/mcp`, '/callback/aB_3-x0123456789abcdef/mcp'],
   ])('%s is about %s', (path, resource) => {
     expect(resourceOfMetadataPath(path)).toBe(resource);
   });
