@@ -117,6 +117,8 @@ export interface LeaseStore {
   chargeWithin(charges: readonly Charge[]): Charge | undefined;
   /** The counters of a lease, by key. */
   used(id: string): Promise<ReadonlyMap<string, number>>;
+  /** How many parts of a lease are open at a time: leases right below it, of the same task. */
+  countParts(id: string, openAt: number): Promise<number>;
   list(filter: LeaseFilter): Promise<Lease[]>;
   /** Deletes some leases that ended before this time, with their counters; how many. */
   sweep(before: number): Promise<number>;

@@ -29,6 +29,8 @@ const rememberedParts = 10_000;
 /** Builds it. */
 export function createRedemption({ book, store, audit }: RedemptionOptions): LeaseRedemption {
   const parts = new LRUCache<string, string>({ max: rememberedParts });
+  /** One part is made after the other: two at once could both be the last that there may be. */
+  let making: Promise<unknown> = Promise.resolve();
   return {
     async redeem(request) {
       const outcome = await decide(request);
@@ -65,13 +67,23 @@ export function createRedemption({ book, store, audit }: RedemptionOptions): Lea
   }
 
   /** The same part of a lease is one: what is asked for again and again fills no store. */
-  async function partOf(lease: Lease, part: LeasePart, asked: LeaseDetails): Promise<Lease> {
+  function partOf(lease: Lease, part: LeasePart, asked: LeaseDetails): Promise<Lease | undefined> {
+    const made = making.then(() => knownOrNew(lease, part, asked));
+    making = made.catch(() => undefined);
+    return made;
+  }
+
+  async function knownOrNew(
+    lease: Lease,
+    part: LeasePart,
+    asked: LeaseDetails,
+  ): Promise<Lease | undefined> {
     const key = JSON.stringify([lease.id, argumentsDigest(asked as unknown as JsonObject)]);
     const known = parts.get(key);
     const chain = known === undefined ? undefined : await book.open(known);
     if (chain !== undefined) return leafOf(chain);
     const narrowed = await book.narrow(lease, part);
-    parts.set(key, narrowed.id);
+    if (narrowed !== undefined) parts.set(key, narrowed.id);
     return narrowed;
   }
 
@@ -84,6 +96,9 @@ export function createRedemption({ book, store, audit }: RedemptionOptions): Lea
     // Less of a lease is a lease of its own below it, so that its bounds are counted like any other.
     const under =
       part === undefined || details === undefined ? lease : await partOf(lease, part, details);
+    if (under === undefined) {
+      return { kind: 'refused', of: 'details', reason: 'more parts than there may be of a lease' };
+    }
     await audit.append({
       ...aboutLease(lease),
       kind: 'lease.redeemed',

@@ -169,6 +169,21 @@ export function leaseStoreContract(name: string, make: () => LeaseStoreUnderTest
       expect(await ids({ limit: 10, task: 't' })).toEqual(['a']);
     });
 
+    it('counts the open parts of a lease, and not what is lent on for another task', async () => {
+      const below = { parent: 'root', ancestors: ['root'] };
+      await opened.store.create(leaseOf('root', { task: 't' }));
+      await opened.store.create(leaseOf('a', { ...below, task: 't' }));
+      await opened.store.create(leaseOf('b', { ...below, task: 't', expiresAt: 1500 }));
+      await opened.store.create(leaseOf('c', { ...below, task: 't' }));
+      await opened.store.create(leaseOf('on', { ...below, task: 'other' }));
+      await opened.store.end('c', { at: 1200, how: 'revoked' });
+      expect(await opened.store.countParts('root', 1400)).toBe(2);
+      expect(await opened.store.countParts('root', 1500)).toBe(1);
+      await opened.store.create(leaseOf('by hand'));
+      await opened.store.create(leaseOf('d', { parent: 'by hand', ancestors: ['by hand'] }));
+      expect(await opened.store.countParts('by hand', 1400)).toBe(1);
+    });
+
     it('a later process has everything', async () => {
       await opened.store.create(leaseOf('one'));
       await opened.store.pin('one', 'key-a');

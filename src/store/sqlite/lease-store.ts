@@ -30,6 +30,7 @@ export class SqliteLeaseStore implements LeaseStore {
   readonly #end: StatementSync;
   /** What of a lease never changes, by id. */
   readonly #bodies = new LRUCache<string, Lease>({ max: keptBodies });
+  readonly #countParts: StatementSync;
   readonly #used: StatementSync;
   readonly #charge: StatementSync;
 
@@ -45,6 +46,10 @@ export class SqliteLeaseStore implements LeaseStore {
     this.#pin = db.prepare('UPDATE lease SET jkt = ? WHERE id = ? AND (jkt IS NULL OR jkt = ?)');
     this.#end = db.prepare(
       `${subtree} UPDATE lease SET ended_at = ?, how = ? WHERE id IN below AND ended_at IS NULL RETURNING id`,
+    );
+    this.#countParts = db.prepare(
+      `SELECT count(*) AS parts FROM lease AS part JOIN lease AS whole ON whole.id = part.parent
+       WHERE part.parent = ? AND part.task IS whole.task AND part.ended_at IS NULL AND part.expires_at > ?`,
     );
     this.#used = db.prepare('SELECT used FROM lease_use WHERE lease = ? AND key = ?');
     this.#charge = db.prepare(
@@ -92,6 +97,10 @@ export class SqliteLeaseStore implements LeaseStore {
   async used(id: string): Promise<ReadonlyMap<string, number>> {
     const rows = this.#db.prepare('SELECT key, used FROM lease_use WHERE lease = ?').all(id);
     return new Map(rows.map((row) => [String(row['key']), Number(row['used'])]));
+  }
+
+  async countParts(id: string, openAt: number): Promise<number> {
+    return Number(this.#countParts.get(id, openAt)?.['parts']);
   }
 
   async list({ owner, task, openAt, limit, after }: LeaseFilter): Promise<Lease[]> {
