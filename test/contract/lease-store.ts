@@ -152,6 +152,18 @@ export function leaseStoreContract(name: string, make: () => LeaseStoreUnderTest
       });
     });
 
+    it('charges nothing where one of the leases was ended', async () => {
+      await opened.store.create(leaseOf('root'));
+      await opened.store.create(leaseOf('child', { parent: 'root', ancestors: ['root'] }));
+      await opened.store.end('child', { at: 1500, how: 'revoked' });
+      const charges = [
+        { lease: 'root', key: '', most: 5 },
+        { lease: 'child', key: '', most: 0 },
+      ];
+      expect(await opened.store.charge(charges)).toBe('ended');
+      expect(await opened.store.used('root')).toEqual(new Map());
+    });
+
     it('lists the newest first, page by page, by owner, task and being open', async () => {
       const other = { ...lender, client: 'phone' };
       await opened.store.create(leaseOf('a', { createdAt: 1, task: 't' }));

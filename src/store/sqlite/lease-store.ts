@@ -90,7 +90,7 @@ export class SqliteLeaseStore implements LeaseStore {
     return this.#end.all(id, at, how).map((row) => String(row['id']));
   }
 
-  charge(charges: readonly Charge[]): Promise<Charge | undefined> {
+  charge(charges: readonly Charge[]): Promise<Charge | 'ended' | undefined> {
     return this.#commits.write(() => this.chargeWithin(charges));
   }
 
@@ -138,7 +138,10 @@ export class SqliteLeaseStore implements LeaseStore {
     return gone.length;
   }
 
-  chargeWithin(charges: readonly Charge[]): Charge | undefined {
+  chargeWithin(charges: readonly Charge[]): Charge | 'ended' | undefined {
+    for (const lease of new Set(charges.map((charge) => charge.lease))) {
+      if ((this.#state.get(lease)?.['ended_at'] ?? null) !== null) return 'ended';
+    }
     const exhausted = charges.find(({ lease, key, most = Infinity }) => {
       const row = this.#used.get(lease, key);
       return Number(row?.['used'] ?? 0) >= most;
