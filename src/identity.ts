@@ -15,7 +15,7 @@ import { protectedResourceEndpoint } from './auth/resource-server/protected-reso
 import { isCallback } from './auth/resource-server/protected-resource.ts';
 import { ResourceServer } from './auth/resource-server/resource-server.ts';
 import type { SigningKeys } from './auth/signing-keys.ts';
-import { createTokenService } from './token-service.ts';
+import { createTokenService, scopesOfClient } from './token-service.ts';
 import { openRevocations } from './auth/sts/revocations.ts';
 import { createAdmission } from './caller-limits.ts';
 import type { Config } from './config/schema.ts';
@@ -137,8 +137,14 @@ export async function openIdentity(parts: IdentityParts): Promise<Identity> {
     isOpen: (under, lease) => parts.leases.isOpen(under, lease),
   });
   const document = createClientDocument(clientDocument(parts, () => config));
-  const today = (principal: Principal): Principal | undefined =>
-    isVouchedFor(principal, config, sts) ? withinBounds(principal, boundsOf) : undefined;
+  const today = (principal: Principal): Principal | undefined => {
+    if (!isVouchedFor(principal, config, sts)) return undefined;
+    const bounded = withinBounds(principal, boundsOf(principal.organization));
+    // Whom others vouch for is bounded by them: a client's own scopes are for what it does itself.
+    return principal.issuer === sts
+      ? withinBounds(bounded, scopesOfClient(config, principal.client, boundsOf))
+      : bounded;
+  };
   if (isOpen) {
     return {
       access: openAccess(admission),
@@ -207,11 +213,7 @@ function isVouchedFor(
   );
 }
 
-function withinBounds(
-  principal: Principal,
-  boundsOf: (organization: string) => readonly string[] | undefined,
-): Principal {
-  const bounds = boundsOf(principal.organization);
+function withinBounds(principal: Principal, bounds: readonly string[] | undefined): Principal {
   if (bounds === undefined) return principal;
   return { ...principal, scopes: scopesWithin(principal.scopes, bounds) };
 }

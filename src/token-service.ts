@@ -39,8 +39,7 @@ export interface TokenServiceParts {
 export function createTokenService(parts: TokenServiceParts): Sts {
   const { config, publicUrl, clock, events, refusals, replay, boundsOf } = parts;
   const { leeway, tokenTtl } = config().auth;
-  const bounded = (organization: string, scopes: readonly string[]): readonly string[] =>
-    scopes.length > 0 ? scopes : (boundsOf(organization) ?? []);
+  const bounded = within(boundsOf);
   return createSts({
     ...parts,
     tokenLifetimeMs: tokenTtl,
@@ -70,6 +69,22 @@ function assertionTrust(
   if (found === undefined) return undefined;
   const { algorithms, tenant } = found;
   return { algorithms, ...(tenant !== undefined && { tenant }) };
+}
+
+type BoundsOf = TokenServiceParts['boundsOf'];
+
+/** The scopes that a client would be given today; none where there is no such client. */
+export function scopesOfClient(
+  config: Config,
+  clientId: string,
+  boundsOf: BoundsOf,
+): readonly string[] {
+  return describedClient(config, clientId, within(boundsOf))?.scopes ?? [];
+}
+
+/** A client without scopes of its own has those of its organization. */
+function within(boundsOf: BoundsOf): Bounded {
+  return (organization, scopes) => (scopes.length > 0 ? scopes : (boundsOf(organization) ?? []));
 }
 
 type Bounded = (organization: string, scopes: readonly string[]) => readonly string[];

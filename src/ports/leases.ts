@@ -109,14 +109,16 @@ export interface LeaseStore {
   /** Ends a lease and all below it; the ids of those that were open. */
   end(id: string, ended: { at: number; how: LeaseEnd }): Promise<string[]>;
   /**
-   * Increases all counters or none: in one step, however many ask at the same time. The first that
-   * would go beyond its bound, where there is one.
+   * Increases all counters or none: in one step, however many ask at the same time. `ended` where
+   * one of the leases was ended; the first charge that would go beyond its bound, where there is one.
    */
-  charge(charges: readonly Charge[]): Promise<Charge | undefined>;
+  charge(charges: readonly Charge[]): Promise<Charge | 'ended' | undefined>;
   /** The same within a commit of the same database (see `AuditLog.append`), and only there. */
-  chargeWithin(charges: readonly Charge[]): Charge | undefined;
+  chargeWithin(charges: readonly Charge[]): Charge | 'ended' | undefined;
   /** The counters of a lease, by key. */
   used(id: string): Promise<ReadonlyMap<string, number>>;
+  /** How many parts of a lease are open at a time: leases right below it, of the same task. */
+  countParts(id: string, openAt: number): Promise<number>;
   list(filter: LeaseFilter): Promise<Lease[]>;
   /** Deletes some leases that ended before this time, with their counters; how many. */
   sweep(before: number): Promise<number>;

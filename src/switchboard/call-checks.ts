@@ -79,7 +79,7 @@ export class CallChecks {
   /** The chain of leases that a call is made under. Throws `forbidden` where it is over. */
   async chain(under: string | undefined): Promise<LeaseChain> {
     const chain = under === undefined ? undefined : await this.#options.book.open(under);
-    if (chain === undefined) throw leaseOver('They were taken back, or their time is over.');
+    if (chain === undefined) throw leaseOver(over);
     return chain;
   }
 
@@ -167,16 +167,18 @@ export class CallChecks {
   /** Counts a call and records that it is allowed: one commit, and none without the other. */
   async #chargeWith(allowed: AuditEvent, charges: readonly Charge[]): Promise<void> {
     const { store, audit } = this.#options;
-    let exhausted: Charge | undefined;
+    let refused: Charge | 'ended' | undefined;
     await audit.append(allowed, () => {
-      exhausted = store.chargeWithin(charges);
-      return exhausted === undefined;
+      refused = store.chargeWithin(charges);
+      return refused === undefined;
     });
-    this.#checkRoom(exhausted);
+    this.#checkRoom(refused);
   }
 
-  #checkRoom(exhausted: Charge | undefined): void {
+  #checkRoom(exhausted: Charge | 'ended' | undefined): void {
     if (exhausted === undefined) return;
+    // It was open when the call came in.
+    if (exhausted === 'ended') throw leaseOver(over);
     const what = exhausted.key.startsWith('tool ') ? 'this tool' : 'these tools';
     throw new RefusedCallError(
       'too-many',
@@ -200,6 +202,8 @@ export class CallChecks {
     }
   }
 }
+
+const over = 'They were taken back, or their time is over.';
 
 type Allowed = Extract<StillLent, { allowed: true }>;
 

@@ -33,6 +33,9 @@ export type LeaseChain = readonly [Lease, ...Lease[]];
 /** So much of a lease is remembered after its end (ms): what became of it may be asked. */
 const keptMs = 7 * 86_400_000;
 
+/** So many parts of one lease may be open: each is a row, and looked at when the lease ends. */
+const mostParts = 32;
+
 /** So many open leases are read at once when the gateway starts. */
 const page = 500;
 
@@ -98,9 +101,13 @@ export class LeaseBook {
     return { lease, offer: this.#offer(lease, reference) };
   }
 
-  /** A part of a lease for its own grantee: a lease below it that nobody can redeem. */
-  async narrow(lease: Lease, part: LeasePart): Promise<Lease> {
+  /**
+   * A part of a lease for its own grantee: a lease below it that nobody can redeem. Undefined where
+   * as many as there may be are open.
+   */
+  async narrow(lease: Lease, part: LeasePart): Promise<Lease | undefined> {
     const { store, clock, mintId, random } = this.#options;
+    if ((await store.countParts(lease.id, clock())) >= mostParts) return undefined;
     const { jkt: _pinned, ended: _ended, maxCalls: _all, ...rest } = lease;
     const narrowed: Lease = {
       ...rest,
@@ -188,10 +195,16 @@ export class LeaseBook {
     return this.#ofTask.has(taskId);
   }
 
-  /** The open leases of a task, the newest first. */
+  /** The open leases that were lent for a task. Parts of them end with them. */
   async ofTask(task: string): Promise<Lease[]> {
-    if (!this.hasLease(task)) return [];
-    return this.#options.store.list({ task, openAt: this.#options.clock(), limit: page });
+    const { store, clock } = this.#options;
+    const leases = await Promise.all(
+      [...(this.#ofTask.get(task) ?? [])].map((id) => store.get(id)),
+    );
+    const now = clock();
+    return leases.flatMap((lease) =>
+      lease === undefined || lease.ended !== undefined || lease.expiresAt <= now ? [] : [lease],
+    );
   }
 
   /** Whether something was lent for a task, whose time is over. */

@@ -23,17 +23,14 @@ export interface RedemptionOptions {
   readonly audit: AuditLog;
 }
 
-/** Of so many leases the parts are found again. */
-const rememberedLeases = 10_000;
-/** So many different parts of one lease are made: each is a lease in the store. */
-const mostParts = 64;
+/** So many parts of leases are found again. */
+const rememberedParts = 10_000;
 
 /** Builds it. */
 export function createRedemption({ book, store, audit }: RedemptionOptions): LeaseRedemption {
-  /** By lease, and by what was asked for. */
-  const parts = new LRUCache<string, Map<string, Promise<string | undefined>>>({
-    max: rememberedLeases,
-  });
+  const parts = new LRUCache<string, string>({ max: rememberedParts });
+  /** One part is made after the other: two at once could both be the last that there may be. */
+  let making: Promise<unknown> = Promise.resolve();
   return {
     async redeem(request) {
       const outcome = await decide(request);
@@ -69,31 +66,24 @@ export function createRedemption({ book, store, audit }: RedemptionOptions): Lea
     return redeemed(chain, part, request);
   }
 
-  /**
-   * The same part of a lease is one, and different ones are so many: asking again and again fills no
-   * store. Undefined where there are that many already.
-   */
-  async function partOf(
+  /** The same part of a lease is one: what is asked for again and again fills no store. */
+  function partOf(lease: Lease, part: LeasePart, asked: LeaseDetails): Promise<Lease | undefined> {
+    const made = making.then(() => knownOrNew(lease, part, asked));
+    making = made.catch(() => undefined);
+    return made;
+  }
+
+  async function knownOrNew(
     lease: Lease,
     part: LeasePart,
     asked: LeaseDetails,
   ): Promise<Lease | undefined> {
-    const made = parts.get(lease.id) ?? new Map<string, Promise<string | undefined>>();
-    parts.set(lease.id, made);
-    const key = argumentsDigest(asked as unknown as JsonObject);
-    const known = await made.get(key);
+    const key = JSON.stringify([lease.id, argumentsDigest(asked as unknown as JsonObject)]);
+    const known = parts.get(key);
     const chain = known === undefined ? undefined : await book.open(known);
     if (chain !== undefined) return leafOf(chain);
-    if (!made.has(key) && made.size >= mostParts) return undefined;
-    const narrowed = book.narrow(lease, part);
-    // Counted before it is stored: many may ask at the same time.
-    made.set(
-      key,
-      narrowed.then(
-        ({ id }) => id,
-        () => undefined,
-      ),
-    );
+    const narrowed = await book.narrow(lease, part);
+    if (narrowed !== undefined) parts.set(key, narrowed.id);
     return narrowed;
   }
 
@@ -107,8 +97,7 @@ export function createRedemption({ book, store, audit }: RedemptionOptions): Lea
     const under =
       part === undefined || details === undefined ? lease : await partOf(lease, part, details);
     if (under === undefined) {
-      const reason = `more than ${mostParts} different parts of one lease: ask for one of them again`;
-      return { kind: 'refused', of: 'details', reason };
+      return { kind: 'refused', of: 'details', reason: 'more parts than there may be of a lease' };
     }
     await audit.append({
       ...aboutLease(lease),

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { anonymous } from '../../src/model/principal.ts';
 import { SqliteAuditStore } from '../../src/store/sqlite/audit-store.ts';
 import { openDatabase, type OpenDatabase } from '../../src/store/sqlite/database.ts';
 import { SqliteLeaseStore } from '../../src/store/sqlite/lease-store.ts';
@@ -74,6 +75,33 @@ describe('the writes of a database', () => {
     await Promise.all([record(), record(), record(), expect(broken).rejects.toThrow('another')]);
     expect(await leases.used('one')).toEqual(new Map([['', 2]]));
     expect((await audit.read({ limit: 10 })).map(({ seq }) => seq)).toEqual([1, 2]);
+  });
+
+  it('hold no charge and no record where the lease was ended between asking and commit', async () => {
+    const audit = new SqliteAuditStore(database, { clock: () => 1 });
+    const leases = new SqliteLeaseStore(database);
+    await leases.create({
+      id: 'one',
+      ref: 'ref of one',
+      ancestors: [],
+      lender: anonymous,
+      grantee: { client: 'https://partner.example/agent.json', peer: 'travel' },
+      tools: [],
+      depth: 0,
+      via: [],
+      createdAt: 1,
+      expiresAt: 2000,
+    });
+    let refused: unknown;
+    const recorded = audit.append({ kind: 'call.allowed', facts: {} }, () => {
+      refused = leases.chargeWithin([{ lease: 'one', key: '' }]);
+      return refused === undefined;
+    });
+    await leases.end('one', { at: 1, how: 'revoked' });
+    await recorded;
+    expect(refused).toBe('ended');
+    expect(await leases.used('one')).toEqual(new Map());
+    expect(await audit.read({ limit: 10 })).toEqual([]);
   });
 
   it('fail alone: what shared the transaction is kept, and nothing of the one that failed', async () => {

@@ -152,6 +152,18 @@ export function leaseStoreContract(name: string, make: () => LeaseStoreUnderTest
       });
     });
 
+    it('charges nothing where one of the leases was ended', async () => {
+      await opened.store.create(leaseOf('root'));
+      await opened.store.create(leaseOf('child', { parent: 'root', ancestors: ['root'] }));
+      await opened.store.end('child', { at: 1500, how: 'revoked' });
+      const charges = [
+        { lease: 'root', key: '', most: 5 },
+        { lease: 'child', key: '', most: 0 },
+      ];
+      expect(await opened.store.charge(charges)).toBe('ended');
+      expect(await opened.store.used('root')).toEqual(new Map());
+    });
+
     it('lists the newest first, page by page, by owner, task and being open', async () => {
       const other = { ...lender, client: 'phone' };
       await opened.store.create(leaseOf('a', { createdAt: 1, task: 't' }));
@@ -167,6 +179,21 @@ export function leaseStoreContract(name: string, make: () => LeaseStoreUnderTest
       expect(await ids({ limit: 10, openAt: 1500 })).toEqual(['b', 'a']);
       expect(await ids({ limit: 10, owner: ownerKey(other) })).toEqual(['b']);
       expect(await ids({ limit: 10, task: 't' })).toEqual(['a']);
+    });
+
+    it('counts the open parts of a lease, and not what is lent on for another task', async () => {
+      const below = { parent: 'root', ancestors: ['root'] };
+      await opened.store.create(leaseOf('root', { task: 't' }));
+      await opened.store.create(leaseOf('a', { ...below, task: 't' }));
+      await opened.store.create(leaseOf('b', { ...below, task: 't', expiresAt: 1500 }));
+      await opened.store.create(leaseOf('c', { ...below, task: 't' }));
+      await opened.store.create(leaseOf('on', { ...below, task: 'other' }));
+      await opened.store.end('c', { at: 1200, how: 'revoked' });
+      expect(await opened.store.countParts('root', 1400)).toBe(2);
+      expect(await opened.store.countParts('root', 1500)).toBe(1);
+      await opened.store.create(leaseOf('by hand'));
+      await opened.store.create(leaseOf('d', { parent: 'by hand', ancestors: ['by hand'] }));
+      expect(await opened.store.countParts('by hand', 1400)).toBe(1);
     });
 
     it('a later process has everything', async () => {

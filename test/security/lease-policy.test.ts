@@ -161,6 +161,11 @@ describe('tools that the caller may not call itself', () => {
   });
 });
 
+/** The clients of the configuration that a world was started with. */
+function clientsOf({ options }: LendingWorld): { clientId: string }[] {
+  return (options.auth as { clients: { clientId: string }[] }).clients;
+}
+
 describe('hot reload in the middle: the next call is refused', () => {
   const refusedCall = async (call: Awaited<ReturnType<typeof redeemed>>['call']): Promise<void> => {
     const before = world.files.ledger.of('received').length;
@@ -229,6 +234,46 @@ describe('hot reload in the middle: the next call is refused', () => {
     const smaller = { ...partner, id: 'partner', scopes: ['peer:agent:call'] };
     world.gateway.reconfigure({ organizations: [smaller, ...others] });
     await refusedCall(call);
+  });
+
+  it('one that shrinks the scopes of a client that lends for itself', async () => {
+    const partners = [{ ...rule, from: [{ organization: 'partner' }] }];
+    await start({ oauth: true, agents: { agent: {}, second: {} }, lending: partners });
+    const scope = 'peer:agent:call peer:files:call';
+    const lender = await world.clientOf(at('second'), 'agent', scope);
+    const { held, offer } = await offerOf(lender, 'agent');
+    if (held === undefined || offer === undefined) throw new Error('nothing was offered');
+    const { call } = await withToken({ taskId: '', held, offer, lender }, at('agent'));
+    expect(resultOf(await call('files__echo', { text: 'x' })).text).toBe('x');
+    const { auth } = world.options;
+    const clients = clientsOf(world);
+    const clientsWith = (scopes: string[]) =>
+      clients.map((one) => (one.clientId === at('second').clientId ? { ...one, scopes } : one));
+    world.gateway.reconfigure({ auth: { ...auth, clients: clientsWith(['peer:agent:call']) } });
+    await refusedCall(call);
+    // Without scopes of its own it has those of its organization.
+    world.gateway.reconfigure({ auth: { ...auth, clients: clientsWith([]) } });
+    expect(resultOf(await call('files__echo', { text: 'x' })).text).toBe('x');
+    // And where it is known by its organization alone, too.
+    const others = clients.filter(({ clientId }) => clientId !== at('second').clientId);
+    world.gateway.reconfigure({ auth: { ...auth, clients: others } });
+    expect(resultOf(await call('files__echo', { text: 'x' })).text).toBe('x');
+  });
+
+  it('one that shrinks the scopes of a client says nothing of people who use it', async () => {
+    await start({ oauth: true });
+    const lender = await world.lender('agent');
+    const claims = { aud: world.gateway.a2a('agent'), scope: 'peer:*:call' };
+    const client_id = at('agent').clientId;
+    const token = await world.issuer.token({ ...claims, client_id });
+    lender.headers['authorization'] = `Bearer ${token}`;
+    const { held, offer } = await offerOf(lender, 'agent');
+    if (held === undefined || offer === undefined) throw new Error('nothing was offered');
+    const { call } = await withToken({ taskId: '', held, offer, lender }, at('agent'));
+    const { auth } = world.options;
+    const clients = clientsOf(world).map((one) => ({ ...one, scopes: ['peer:agent:read'] }));
+    world.gateway.reconfigure({ auth: { ...auth, clients } });
+    expect(resultOf(await call('files__echo', { text: 'x' })).text).toBe('x');
   });
 
   it('one that takes the grantee’s organization away', async () => {

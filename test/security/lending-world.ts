@@ -52,8 +52,8 @@ export interface LendingWorld {
   lend(options?: LendOptions): Promise<Lent>;
   /** The same as an agent, which has a token of its own for the peer. */
   lendAs(who: HoldingAgent, options: LendOptions): Promise<Lent>;
-  /** What an agent says at a peer, as a client with a token of its own. */
-  clientOf(who: HoldingAgent, peer: string): Promise<Lender>;
+  /** What an agent says at a peer, as a client with a token of its own, for that peer or `scope`. */
+  clientOf(who: HoldingAgent, peer: string, scope?: string): Promise<Lender>;
   /** The bytes of all files of the store. */
   stored(): string;
   /** The audit log, as the store has it. */
@@ -153,13 +153,14 @@ export async function startLending(wanted: LendingWorldOptions = {}): Promise<Le
     lender: async (peer) => lenderAt(gateway.a2a(peer), await headersFor(peer)),
     lend: async (how = {}) => lendBy(await world.lender(how.to ?? 'agent'), how),
     lendAs: async (who, how) => lendBy(await world.clientOf(who, how.to ?? 'agent'), how),
-    async clientOf(who, peer) {
+    async clientOf(who, peer, scope) {
       const resource = gateway.a2a(peer);
       const form = {
         grant_type: 'client_credentials',
         resource,
         client_assertion_type: assertionType,
         client_assertion: await assertionOf(who, `${gateway.url}/sts`),
+        ...(scope !== undefined && { scope }),
       };
       const { json, text } = await postForm(`${gateway.url}/sts/token`, Object.entries(form));
       if (typeof json['access_token'] !== 'string') throw new Error(text);

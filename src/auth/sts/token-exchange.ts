@@ -52,7 +52,7 @@ export function tokenExchangeGrant({ issuer, leases, clock }: TokenExchangeOptio
           ? invalidGrant(outcome.reason)
           : new OAuthError(
               'invalid_authorization_details',
-              'This is more than is lent, or a constraint of the lease is missing. Repeat each constraint of the offer, or leave authorization_details out.',
+              'This is more than is lent, a constraint of the lease is missing, or too many different parts of it were asked for. Repeat each constraint of the offer, ask for a part that you had, or leave authorization_details out.',
               outcome.reason,
             );
       }

@@ -30,6 +30,7 @@ export class SqliteLeaseStore implements LeaseStore {
   readonly #end: StatementSync;
   /** What of a lease never changes, by id. */
   readonly #bodies = new LRUCache<string, Lease>({ max: keptBodies });
+  readonly #countParts: StatementSync;
   readonly #used: StatementSync;
   readonly #charge: StatementSync;
 
@@ -45,6 +46,10 @@ export class SqliteLeaseStore implements LeaseStore {
     this.#pin = db.prepare('UPDATE lease SET jkt = ? WHERE id = ? AND (jkt IS NULL OR jkt = ?)');
     this.#end = db.prepare(
       `${subtree} UPDATE lease SET ended_at = ?, how = ? WHERE id IN below AND ended_at IS NULL RETURNING id`,
+    );
+    this.#countParts = db.prepare(
+      `SELECT count(*) AS parts FROM lease AS part JOIN lease AS whole ON whole.id = part.parent
+       WHERE part.parent = ? AND part.task IS whole.task AND part.ended_at IS NULL AND part.expires_at > ?`,
     );
     this.#used = db.prepare('SELECT used FROM lease_use WHERE lease = ? AND key = ?');
     this.#charge = db.prepare(
@@ -85,13 +90,17 @@ export class SqliteLeaseStore implements LeaseStore {
     return this.#end.all(id, at, how).map((row) => String(row['id']));
   }
 
-  charge(charges: readonly Charge[]): Promise<Charge | undefined> {
+  charge(charges: readonly Charge[]): Promise<Charge | 'ended' | undefined> {
     return this.#commits.write(() => this.chargeWithin(charges));
   }
 
   async used(id: string): Promise<ReadonlyMap<string, number>> {
     const rows = this.#db.prepare('SELECT key, used FROM lease_use WHERE lease = ?').all(id);
     return new Map(rows.map((row) => [String(row['key']), Number(row['used'])]));
+  }
+
+  async countParts(id: string, openAt: number): Promise<number> {
+    return Number(this.#countParts.get(id, openAt)?.['parts']);
   }
 
   async list({ owner, task, openAt, limit, after }: LeaseFilter): Promise<Lease[]> {
@@ -129,7 +138,10 @@ export class SqliteLeaseStore implements LeaseStore {
     return gone.length;
   }
 
-  chargeWithin(charges: readonly Charge[]): Charge | undefined {
+  chargeWithin(charges: readonly Charge[]): Charge | 'ended' | undefined {
+    for (const lease of new Set(charges.map((charge) => charge.lease))) {
+      if ((this.#state.get(lease)?.['ended_at'] ?? null) !== null) return 'ended';
+    }
     const exhausted = charges.find(({ lease, key, most = Infinity }) => {
       const row = this.#used.get(lease, key);
       return Number(row?.['used'] ?? 0) >= most;
