@@ -8,7 +8,7 @@ export class AuditTail {
   #seq = 0;
 
   constructor(path: string) {
-    this.#database = new DatabaseSync(path, { readOnly: true });
+    this.#database = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
   }
 
   /** What was appended since the last time. */
