@@ -24,12 +24,18 @@ export function pooledRandomBytes(): RandomBytes {
 }
 
 /**
- * Fresh identifiers of 128 random bits, base64url: they cannot be guessed or enumerated.
+ * Fresh identifiers of 16 random bytes, base64url: they cannot be guessed or enumerated.
  *
  * Spec: MCP Tasks extension, "Security Considerations"; A2A 1.0 §3.1 (unique task ids)
  */
 export function createMintId(random: RandomBytes = randomBytes): MintId {
-  return () => random(16).toString('base64url');
+  return () => {
+    for (;;) {
+      const id = random(16).toString('base64url');
+      // People give ids to commands, where one that begins with "-" is an option.
+      if (!id.startsWith('-')) return id;
+    }
+  };
 }
 
 /** The current time in milliseconds since the epoch; injected so that tests own the clock. */

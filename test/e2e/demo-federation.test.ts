@@ -44,7 +44,7 @@ describe('the demo of two organizations', () => {
     const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
     const { scripts } = JSON.parse(text) as { scripts: Record<string, string> };
     expect(scripts['demo:federation']).toBe(`node ${program}`);
-    expect(code, output).toBe(0);
+    expect({ code, output }).toEqual({ code: 0, output });
     expect(output).not.toMatch(/REFUSED|failure|\bdemo:/);
   });
 
