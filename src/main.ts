@@ -11,7 +11,6 @@ import { loadSealingSecret } from './auth/key-files.ts';
 import { createSeal } from './auth/seal.ts';
 import { openSealingKeys } from './auth/sealing-keys.ts';
 import { createSecretSeal } from './auth/secret-seal.ts';
-import { callerBounds } from './caller-limits.ts';
 import { openChannels } from './channels.ts';
 import { BorrowedPeers } from './borrowed-peers.ts';
 import type { Config } from './config/schema.ts';
@@ -20,7 +19,7 @@ import { createCors } from './cors.ts';
 import { DiscoveredPeers, entryFrom, resolverOver } from './discovered-peers.ts';
 import { DiscoveryEndpoint } from './discovery/endpoint.ts';
 import { ListingWriter } from './discovery/listing-writer.ts';
-import { TaskEngine } from './engine/task-engine.ts';
+import { drain } from './draining.ts';
 import { createFront } from './front.ts';
 import { createLendEndpoint, upgradeRequired } from './lend-endpoint.ts';
 import { createPeers, openEgress } from './peer-factory.ts';
@@ -43,6 +42,7 @@ import type { KnownListing } from './ports/peer-store.ts';
 import { openStores } from './stores.ts';
 import { callbackPeerId } from './switchboard/callback-caller.ts';
 import { startSweeping } from './sweeping.ts';
+import { openTasks } from './tasks.ts';
 
 /** A gateway that serves. */
 export interface Gateway {
@@ -62,11 +62,7 @@ export interface Gateway {
   close(): Promise<{ drained: boolean }>;
 }
 
-const cancelWaitMs = 900;
-const progressEveryMs = 250;
-const sweepEveryMs = 1000;
 const forgetEveryMs = 30_000;
-const drainLookMs = 20;
 /** How long the answers may take that are given because we stop. */
 const lastAnswersMs = 500;
 const clock = Date.now;
@@ -103,7 +99,6 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     report: report('audit'),
   });
   const mayAdminister = bearerCheck(loadAdminToken(config.keys.dir));
-  const bounds = callerBounds(config);
   const listener = await openListener({
     ...config.gateway.listen,
     loopbackOnly: config.auth.mode === 'open',
@@ -223,7 +218,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     listings,
   });
   const { directory, agents, identities } = publication;
-  const tasks = new TaskEngine({
+  const tasks = openTasks(config, {
     store,
     // Whose an ephemeral peer is was looked at by the face.
     peers: lent.withCallbacks({
@@ -234,16 +229,6 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     seal,
     clock,
     mintId,
-    replica: mintId(),
-    limits: {
-      taskTtlMs: config.limits.taskTtl,
-      interruptTtlMs: config.limits.interruptTtl,
-      openInterruptsPerPrincipal: config.limits.openInterruptsPerPrincipal,
-      runningTasksPerPrincipal: bounds.runningTasks,
-      cancelWaitMs,
-      progressEveryMs,
-      sweepEveryMs,
-    },
     events,
   });
   const trace = (req: IncomingMessage) => traceFields(currentTrace() ?? requestTrace(req, random));
@@ -419,14 +404,4 @@ function isOtherTrust(before: Config, after: Config): boolean {
 function requestTrace(req: IncomingMessage, random: RandomBytes) {
   const { traceparent, tracestate } = req.headers;
   return traceFrom([{ traceparent, tracestate }], random);
-}
-
-/** Waits until everything that would be lost has ended; false when that took too long. */
-async function drain(isDone: () => boolean, patienceMs: number): Promise<boolean> {
-  const until = performance.now() + patienceMs;
-  while (!isDone()) {
-    if (performance.now() >= until) return false;
-    await new Promise((resolve) => setTimeout(resolve, drainLookMs));
-  }
-  return true;
 }

@@ -1,16 +1,16 @@
 /**
- * One task in memory: its state, its place in the store, and everyone who waits for it. The only
- * writer of its row while this process drives it. Changes are decided here, synchronously, so that
- * a terminal state can never be overwritten; they become visible when they are on disk.
+ * One task in memory: its state, and everyone who waits for it. Changes are decided here,
+ * synchronously, so that a terminal state can never be overwritten; they become visible when the
+ * task's journal has them on disk.
  */
 import type { Artifact, Message, Task, TaskState } from '../model/a2a.ts';
 import { isInterrupted, isTerminal } from '../model/a2a.ts';
-import { GatewayError } from '../model/errors.ts';
+import type { GatewayError } from '../model/errors.ts';
 import type { Clock } from '../model/ids.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { OwnerKey } from '../model/principal.ts';
 import type { Seat } from '../model/roster.ts';
-import type { TaskProgress, TaskRow, TaskStore } from '../ports/task-store.ts';
+import type { TaskRow, TaskStore } from '../ports/task-store.ts';
 import type {
   LiveSignal,
   SequencedEvent,
@@ -22,6 +22,7 @@ import type {
 import type { GrowingArtifacts } from '../translate/artifacts.ts';
 import { fold } from './fold.ts';
 import type { TaskFacts } from './task-facts.ts';
+import { TaskJournal, type JournalTools } from './task-journal.ts';
 import { Wake } from './wake.ts';
 
 /** What a live task needs from its surroundings. */
@@ -51,14 +52,6 @@ export interface Driving {
   readonly done: Promise<void>;
 }
 
-/** Where a task stands in the store: not there, on its way, or there. */
-type Stored = 'no' | 'creating' | 'yes';
-
-/** How many recent events stay in memory for readers that are nearly up to date. */
-const recentEvents = 256;
-
-const tailPage = 256;
-
 /** See the file comment. Built by the engine, handed out as a TaskHandle. */
 export class LiveTask implements TaskHandle {
   readonly id: string;
@@ -78,23 +71,15 @@ export class LiveTask implements TaskHandle {
   /** Why the request was refused before anything was promised. */
   refusal: GatewayError | undefined;
   readonly #around: TaskSurroundings;
+  readonly #journal: TaskJournal;
   readonly #task: Task;
   /** Artifacts that are in no snapshot yet. */
   readonly #growing: GrowingArtifacts = new Set();
   readonly #wake = new Wake();
   readonly #signals = new Set<(signal: LiveSignal) => void>();
-  #seq = 0;
   #statusSeq = 0;
   #statusAt: number;
   #updatedAt: number;
-  #epoch = 1;
-  #stored: Stored = 'no';
-  #storedSeq = 0;
-  #log: SequencedEvent[] = [];
-  #dirty = false;
-  #flushing: Promise<void> | undefined;
-  #creating: Promise<void> | undefined;
-  #lost: GatewayError | undefined;
   #acknowledged = false;
   #direct: Message | undefined;
   #abandon: () => void = () => {};
@@ -112,6 +97,17 @@ export class LiveTask implements TaskHandle {
     this.createdAt = around.clock();
     this.#statusAt = this.createdAt;
     this.#updatedAt = this.createdAt;
+    this.#journal = new TaskJournal({
+      id: this.id,
+      store: around.store,
+      progress: () => this.#progress(),
+      onKept: () => this.#wake.notify(),
+      onLost: (error) => {
+        this.runner?.abort();
+        around.onLost(this, error);
+        this.#wake.notify();
+      },
+    });
   }
 
   /** A task as the store has it. */
@@ -132,10 +128,11 @@ export class LiveTask implements TaskHandle {
     live.position = row.position ?? undefined;
     live.#statusAt = row.statusAt;
     live.#updatedAt = row.updatedAt;
-    live.#epoch = row.epoch;
-    live.#stored = 'yes';
     live.#acknowledged = true;
-    await live.#replay(row.lastSeq);
+    await live.#journal.resume(row, ({ seq, event }) => {
+      fold(live.#task, event, live.#growing);
+      if (event.kind === 'status' || event.kind === 'created') live.#statusSeq = seq;
+    });
     return live;
   }
 
@@ -147,8 +144,9 @@ export class LiveTask implements TaskHandle {
     return this.#task.contextId;
   }
 
+  /** It was promised: it has a row, or gets one at this moment. */
   get isStored(): boolean {
-    return this.#stored !== 'no';
+    return this.#journal.isOpen;
   }
 
   /** The state is one in which nothing more comes from the peer by itself, or a message came. */
@@ -163,7 +161,7 @@ export class LiveTask implements TaskHandle {
 
   /** Sets the id under which the caller sees this conversation, until something is promised. */
   nameContext(contextId: string): void {
-    if (this.#stored === 'no') this.#task.contextId = contextId;
+    if (!this.isStored) this.#task.contextId = contextId;
   }
 
   /**
@@ -174,25 +172,24 @@ export class LiveTask implements TaskHandle {
     events: TaskEvent[],
     patch: { facts?: Partial<TaskFacts>; position?: JsonObject } = {},
   ): boolean {
-    if (isTerminal(this.state) || this.#lost !== undefined) return false;
+    if (isTerminal(this.state) || this.#journal.lost !== undefined) return false;
     const before = this.state;
     const now = this.#around.clock();
     for (const event of events) {
       fold(this.#task, event, this.#growing);
-      this.#seq += 1;
+      this.#journal.add(event);
       if (event.kind === 'status') {
-        this.#statusSeq = this.#seq;
+        this.#statusSeq = this.#journal.seq;
         this.#statusAt = now;
       }
-      if (this.#stored !== 'no') this.#log.push({ seq: this.#seq, event });
     }
     if (events.length > 0) this.#updatedAt = now;
     if (patch.facts !== undefined) this.facts = { ...this.facts, ...patch.facts };
     if (patch.position !== undefined) this.position = patch.position;
     if (before !== this.state && this.isStored) this.#around.onState(this, before, this.state);
     if (isTerminal(this.state)) this.#around.onEnd(this);
-    if (this.#stored === 'no') this.#wake.notify();
-    else this.#touch();
+    if (this.isStored) this.#journal.touch();
+    else this.#wake.notify();
     return true;
   }
 
@@ -237,7 +234,7 @@ export class LiveTask implements TaskHandle {
     return {
       task: this.#snapshot(),
       peerId: this.peerId,
-      seq: this.#seq,
+      seq: this.#journal.seq,
       questions: isInterrupted(this.state) ? this.facts.questions : [],
       ...(this.facts.chunked === undefined ? {} : { chunked: this.facts.chunked }),
       ...(this.facts.outcome === undefined ? {} : { outcome: this.facts.outcome }),
@@ -246,7 +243,7 @@ export class LiveTask implements TaskHandle {
       updatedAt: this.#updatedAt,
       ttlMs: expiresAt - this.createdAt,
       peerTask: this.position?.['taskId'] !== undefined,
-      committed: this.#stored === 'yes',
+      committed: this.#journal.isStored,
     };
   }
 
@@ -276,36 +273,33 @@ export class LiveTask implements TaskHandle {
   }
 
   async commit(): Promise<TaskView> {
-    if (this.refusal !== undefined && this.#stored === 'no') throw this.refusal;
     // A task that was read from the store has its row.
-    if (this.#stored === 'no') {
+    if (!this.isStored) {
+      if (this.refusal !== undefined) throw this.refusal;
       if (isInterrupted(this.state)) this.#checkMayWait();
-      this.#creating = this.#create();
+      this.#promise();
     }
-    await this.#creating;
     await this.durable();
     return this.view();
   }
 
   /** Resolves when everything that is in memory is on disk. */
-  async durable(): Promise<void> {
-    await this.#creating;
-    while (this.#flushing !== undefined) await this.#flushing;
-    if (this.#lost !== undefined) throw this.#lost;
+  durable(): Promise<void> {
+    return this.#journal.durable();
   }
 
   async *events(afterSeq: number, signal?: AbortSignal): AsyncGenerator<SequencedEvent> {
     let seq = afterSeq;
     while (signal?.aborted !== true) {
-      const batch = await this.#after(seq);
+      const batch = await this.#journal.after(seq);
       for (const event of batch) {
         yield event;
         seq = event.seq;
       }
       if (batch.length > 0) continue;
-      if (isTerminal(this.state) && seq >= this.#seq) return;
-      if (this.#lost !== undefined) throw this.#lost;
-      if (this.#storedSeq > seq) continue;
+      if (isTerminal(this.state) && seq >= this.#journal.seq) return;
+      if (this.#journal.lost !== undefined) throw this.#journal.lost;
+      if (this.#journal.storedSeq > seq) continue;
       await this.#wake.wait(signal === undefined ? {} : { signal });
     }
   }
@@ -316,7 +310,7 @@ export class LiveTask implements TaskHandle {
   }
 
   abandon(): void {
-    if (this.#stored === 'no') this.#abandon();
+    if (!this.isStored) this.#abandon();
   }
 
   /** Many may have been let in at once, and only now it shows which of them wait. */
@@ -330,14 +324,14 @@ export class LiveTask implements TaskHandle {
   }
 
   #isSettledAfter(afterSeq: number): boolean {
-    if (this.#stored === 'no' && (this.refusal ?? this.#direct) !== undefined) return true;
+    if (!this.isStored && (this.refusal ?? this.#direct) !== undefined) return true;
     if (!isTerminal(this.state) && !isInterrupted(this.state)) return false;
     if (this.#statusSeq <= afterSeq) return false;
-    return this.#stored === 'no' || this.#storedSeq >= this.#statusSeq;
+    return !this.isStored || this.#journal.storedSeq >= this.#statusSeq;
   }
 
   #settled(afterSeq: number): Settled {
-    if (this.#stored === 'no') {
+    if (!this.isStored) {
       if (this.refusal !== undefined) throw this.refusal;
       if (this.#direct !== undefined) return { kind: 'message', message: this.#direct };
     }
@@ -352,7 +346,7 @@ export class LiveTask implements TaskHandle {
       options.timeoutMs === undefined ? Infinity : performance.now() + options.timeoutMs;
     for (;;) {
       if (isReached()) return this.#settled(options.afterSeq ?? 0);
-      if (this.#lost !== undefined) throw this.#lost;
+      if (this.#journal.lost !== undefined) throw this.#journal.lost;
       const left = deadline - performance.now();
       if (left <= 0 || options.signal?.aborted === true) {
         return { kind: 'pending', view: this.view() };
@@ -360,110 +354,30 @@ export class LiveTask implements TaskHandle {
       await this.#wake.wait({
         ...(options.signal === undefined ? {} : { signal: options.signal }),
         ...(left === Infinity ? {} : { ms: Math.min(left, 2 ** 31 - 1) }),
-        until: () => this.#lost !== undefined || isReached(),
+        until: () => this.#journal.lost !== undefined || isReached(),
       });
     }
   }
 
-  /** Events behind a sequence that are on disk, from memory where it reaches back far enough. */
-  async #after(seq: number): Promise<SequencedEvent[]> {
-    if (seq >= this.#storedSeq) return [];
-    const first = this.#log[0];
-    if (first !== undefined && first.seq <= seq + 1) {
-      return this.#log.filter((entry) => entry.seq > seq && entry.seq <= this.#storedSeq);
-    }
-    const events = await this.#around.store.tail(this.id, seq, tailPage);
-    return events.filter((entry) => entry.seq <= this.#storedSeq);
+  /** From now on the task is kept, as it is. */
+  #promise(): void {
+    this.#journal.open(() => {
+      if (this.contextId === '') this.#task.contextId = this.#around.nameContext(this);
+      this.#around.onState(this, undefined, this.state);
+      this.#statusSeq = Math.min(this.#statusSeq, 1);
+      const { owner, peerId, contextId, createdAt } = this;
+      return {
+        first: { kind: 'created', task: this.#snapshot() },
+        origin: { owner, peerId, contextId, createdAt, replica: this.#around.replica },
+      };
+    });
   }
 
-  /**
-   * Writes the row. Nobody has seen an event of it before, so the log starts with the task as it
-   * is now: an answer that came at once costs one event.
-   */
-  async #create(): Promise<void> {
-    this.#stored = 'creating';
-    if (this.contextId === '') this.#task.contextId = this.#around.nameContext(this);
-    this.#around.onState(this, undefined, this.state);
-    this.#seq = 1;
-    this.#statusSeq = Math.min(this.#statusSeq, 1);
-    this.#log = [{ seq: 1, event: { kind: 'created', task: this.#snapshot() } }];
-    const row: TaskRow = {
-      ...this.#progress(),
-      id: this.id,
-      owner: this.owner,
-      peerId: this.peerId,
-      contextId: this.contextId,
-      createdAt: this.createdAt,
-      replica: this.#around.replica,
-      epoch: this.#epoch,
-    };
-    try {
-      await this.#around.store.create(row, [...this.#log]);
-    } catch (error) {
-      throw this.#lose(error);
-    }
-    this.#stored = 'yes';
-    this.#storedSeq = 1;
-    this.#wake.notify();
-    if (this.#dirty) this.#touch();
-  }
-
-  #touch(): void {
-    this.#dirty = true;
-    if (this.#stored === 'yes' && this.#flushing === undefined) {
-      this.#flushing = this.#flush().finally(() => {
-        this.#flushing = undefined;
-        // What came between the last look and this moment has not started a flush of its own.
-        if (this.#dirty && this.#lost === undefined) this.#touch();
-        this.#wake.notify();
-      });
-    }
-  }
-
-  /** At most one flush of a task is under way; what arrives meanwhile goes with the next. */
-  async #flush(): Promise<void> {
-    while (this.#dirty && this.#lost === undefined) {
-      this.#dirty = false;
-      const fromSeq = this.#storedSeq;
-      const toSeq = this.#seq;
-      try {
-        const kept = await this.#around.store.append({
-          id: this.id,
-          epoch: this.#epoch,
-          fromSeq,
-          events: this.#log.filter((entry) => entry.seq > fromSeq),
-          progress: this.#progress(),
-        });
-        if (!kept) throw new Error('another runner has taken this task');
-      } catch (error) {
-        this.#lose(error);
-        return;
-      }
-      this.#storedSeq = toSeq;
-      if (this.#log.length > recentEvents) this.#log = this.#log.slice(-recentEvents);
-      this.#wake.notify();
-    }
-  }
-
-  #lose(error: unknown): GatewayError {
-    const lost = new GatewayError(
-      'shutting-down',
-      'This task cannot be stored at the moment. Ask for it again in a few seconds.',
-      { cause: error },
-    );
-    this.#lost = lost;
-    this.runner?.abort();
-    this.#around.onLost(this, error);
-    this.#wake.notify();
-    return lost;
-  }
-
-  #progress(): TaskProgress {
+  #progress(): ReturnType<JournalTools['progress']> {
     return {
       state: this.state,
       statusAt: this.#statusAt,
       updatedAt: this.#updatedAt,
-      lastSeq: this.#seq,
       position: this.position ?? null,
       facts: this.facts as unknown as JsonObject,
       deadline: isInterrupted(this.state) ? this.#statusAt + this.#around.interruptTtlMs : null,
@@ -473,19 +387,5 @@ export class LiveTask implements TaskHandle {
 
   #expiresAt(): number | undefined {
     return isTerminal(this.state) ? this.#statusAt + this.#around.taskTtlMs : undefined;
-  }
-
-  async #replay(lastSeq: number): Promise<void> {
-    while (this.#seq < lastSeq) {
-      const page = await this.#around.store.tail(this.id, this.#seq, tailPage);
-      if (page.length === 0) throw new Error(`the event log of a task ends at ${this.#seq}`);
-      for (const { seq, event } of page) {
-        if (seq > lastSeq) break;
-        fold(this.#task, event, this.#growing);
-        this.#seq = seq;
-        if (event.kind === 'status' || event.kind === 'created') this.#statusSeq = seq;
-      }
-    }
-    this.#storedSeq = this.#seq;
   }
 }

@@ -293,6 +293,13 @@ describe('questions', () => {
     expect(answers).toEqual(['friday']);
     const history = again.view().task.history?.map((turn) => turn.parts[0]?.text);
     expect(history).toEqual(['hello', 'when?', 'friday']);
+    expect(events.map(({ event }) => event)).toEqual([
+      'task.created',
+      'interrupt.opened',
+      'task.transition',
+      'interrupt.answered',
+      'task.transition',
+    ]);
     await expect(
       engine.followUp({ principal: anonymous, taskId: handle.id, peerId: 'p', message }),
     ).rejects.toMatchObject({ code: 'task-finished' });

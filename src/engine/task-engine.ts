@@ -38,14 +38,12 @@ import { TaskCache } from './task-cache.ts';
 import { TaskDriver } from './task-driver.ts';
 import { listTasks } from './task-list.ts';
 import { TaskLog } from './task-log.ts';
+import { TaskQuota, type QuotaLimits } from './task-quota.ts';
 
 /** Bounds of the engine; times in milliseconds. */
-export interface EngineLimits {
+export interface EngineLimits extends QuotaLimits {
   taskTtlMs: number;
   interruptTtlMs: number;
-  openInterruptsPerPrincipal: number;
-  /** Beyond it a caller starts nothing new; no bound when absent. */
-  runningTasksPerPrincipal?: number;
   /** How long `cancel` waits for the peer before it answers. */
   cancelWaitMs: number;
   /** How often progress of a stored task becomes a status. */
@@ -72,14 +70,13 @@ export interface EngineOptions {
 /** See the file comment. */
 export class TaskEngine implements TaskService {
   readonly #options: EngineOptions;
+  readonly #quota: TaskQuota;
   readonly #contexts: Contexts;
   readonly #log: TaskLog;
   readonly #around: TaskSurroundings;
   readonly #cache: TaskCache;
   readonly #driver: TaskDriver;
   readonly #housekeeping: HousekeepingTools;
-  /** How many tasks of each owner wait for their caller. */
-  #waiting = new Map<OwnerKey, number>();
   #sweeper: NodeJS.Timeout | undefined;
   #stopping = false;
 
@@ -88,6 +85,8 @@ export class TaskEngine implements TaskService {
     this.#options = options;
     const contexts = (this.#contexts = createContexts(seal));
     const log = (this.#log = new TaskLog(options.events));
+    this.#quota = new TaskQuota(limits, (owner) => this.#driver.countOf(owner));
+    const checkMayWait = (task: LiveTask): void => this.#quota.checkMayWait(task);
     this.#around = {
       store,
       clock,
@@ -95,7 +94,7 @@ export class TaskEngine implements TaskService {
       taskTtlMs: limits.taskTtlMs,
       interruptTtlMs: limits.interruptTtlMs,
       nameContext: ({ owner, peerId }) => contexts.fromPeer(owner, peerId, mintId()),
-      checkMayWait: (task) => this.#checkMayWait(task),
+      checkMayWait,
       onState: (task, before, after) => this.#onState(task, before, after),
       onEnd: (task) => options.onEnd?.(task.id),
       onLost: (task, error) => {
@@ -106,7 +105,6 @@ export class TaskEngine implements TaskService {
     };
     const cache = (this.#cache = new TaskCache(store, this.#around));
     const { progressEveryMs } = limits;
-    const checkMayWait = (task: LiveTask): void => this.#checkMayWait(task);
     const driver = new TaskDriver({
       cache,
       log,
@@ -135,7 +133,10 @@ export class TaskEngine implements TaskService {
     const { work, lending } = withoutLending(started);
     const owner = ownerKey(work.principal);
     const peer = this.#peer(work.peerId);
-    this.#admit(owner);
+    if (this.#stopping) {
+      throw new GatewayError('shutting-down', 'The gateway is stopping. Try again in a moment.');
+    }
+    this.#quota.checkStart(owner);
     const live = this.#newTask(work, owner);
     live.lending = lending;
     const { taskId: _task, contextId, ...message } = work.message;
@@ -263,9 +264,10 @@ export class TaskEngine implements TaskService {
 
   /** Picks up every unfinished task and starts the timers. Call once, before serving. */
   async recover(): Promise<void> {
-    this.#waiting = await this.#options.store.waiting();
-    const waiting = [...this.#waiting.values()].reduce((sum, count) => sum + count, 0);
-    if (waiting > 0) this.#log.waiting(waiting);
+    const waiting = await this.#options.store.waiting();
+    this.#quota.restore(waiting);
+    const total = [...waiting.values()].reduce((sum, count) => sum + count, 0);
+    if (total > 0) this.#log.waiting(total);
     await recoverTasks(this.#housekeeping);
     this.#sweeper = setInterval(
       () => void sweepTasks(this.#housekeeping),
@@ -314,37 +316,6 @@ export class TaskEngine implements TaskService {
       throw new GatewayError('peer-unavailable', `"${peerId}" is no longer served here.`);
     }
     return peer;
-  }
-
-  #admit(owner: OwnerKey): void {
-    if (this.#stopping) {
-      throw new GatewayError('shutting-down', 'The gateway is stopping. Try again in a moment.');
-    }
-    this.#checkCap(owner);
-    const { runningTasksPerPrincipal: most = Infinity } = this.#options.limits;
-    if (this.#driver.countOf(owner) >= most) {
-      throw new GatewayError(
-        'too-many',
-        `${most} of your tasks are running. Wait for one of them to end, or cancel it.`,
-        { facts: { retryAfterMs: 5000 } },
-      );
-    }
-  }
-
-  /** A task that waits already counts: its peer may ask it more. */
-  #checkMayWait(live: LiveTask): void {
-    if (!live.isStored || !isInterrupted(live.state)) this.#checkCap(live.owner);
-  }
-
-  #checkCap(owner: OwnerKey): void {
-    const { openInterruptsPerPrincipal: cap } = this.#options.limits;
-    if ((this.#waiting.get(owner) ?? 0) >= cap) {
-      throw new GatewayError(
-        'too-many',
-        `${cap} of your tasks wait for an answer. Answer or cancel some of them first.`,
-        { facts: { retryAfterMs: 60_000 } },
-      );
-    }
   }
 
   /** The task of this caller; absent and foreign are one answer. */
@@ -427,13 +398,7 @@ export class TaskEngine implements TaskService {
       if (!isTerminal(after)) this.#cache.add(live);
       this.#log.created(live);
     } else this.#log.transition(live, before, after);
-    const was = before !== undefined && isInterrupted(before);
-    const is = isInterrupted(after);
-    if (was === is) return;
-    const { owner } = live;
-    const count = (this.#waiting.get(owner) ?? 0) + (is ? 1 : -1);
-    if (count > 0) this.#waiting.set(owner, count);
-    else this.#waiting.delete(owner);
+    this.#quota.count(live, before, after);
   }
 }
 
