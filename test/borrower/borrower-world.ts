@@ -1,5 +1,6 @@
 /** A lender's issuer and callback endpoint, and an agent that is lent tools. */
 import { exportJWK, generateKeyPair, type JSONWebKeySet, type JWK } from 'jose';
+import { onTestFinished } from 'vitest';
 import { openLease, type Lease, type OpenLeaseOptions } from '../../src/borrower/borrower.ts';
 import {
   startCallbackAuthority,
@@ -76,6 +77,13 @@ export async function startBorrowerWorld(options: WorldOptions = {}): Promise<Bo
       await authority.close();
     },
   };
+}
+
+/** The same for one test, with which it ends. */
+export async function worldOfTest(options?: WorldOptions): Promise<BorrowerWorld> {
+  const world = await startBorrowerWorld(options);
+  onTestFinished(() => world.close());
+  return world;
 }
 
 /** The error that something rejects with. */

@@ -1,23 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { exportJWK, exportPKCS8, generateKeyPair } from 'jose';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { BorrowError, type LeaseOptions } from '../../src/borrower/borrower.ts';
-import {
-  failureOf,
-  startBorrowerWorld,
-  type BorrowerWorld,
-  type WorldOptions,
-} from './borrower-world.ts';
-
-const worlds: BorrowerWorld[] = [];
-const start = async (options?: WorldOptions): Promise<BorrowerWorld> => {
-  const world = await startBorrowerWorld(options);
-  worlds.push(world);
-  return world;
-};
-afterEach(async () => {
-  await Promise.all(worlds.splice(0).map((world) => world.close()));
-});
+import { failureOf, worldOfTest as start } from './borrower-world.ts';
 
 describe.each([
   ['2026-07-28', 'modern'],

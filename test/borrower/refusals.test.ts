@@ -1,24 +1,9 @@
 import { inspect } from 'node:util';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { BorrowError, openLease, type LeaseOptions } from '../../src/borrower/borrower.ts';
 import type { Instead } from '../support/callback-authority.ts';
 import type { WireOffer } from '../support/callback-server.ts';
-import {
-  failureOf,
-  startBorrowerWorld,
-  type BorrowerWorld,
-  type WorldOptions,
-} from './borrower-world.ts';
-
-const worlds: BorrowerWorld[] = [];
-const start = async (options?: WorldOptions): Promise<BorrowerWorld> => {
-  const world = await startBorrowerWorld(options);
-  worlds.push(world);
-  return world;
-};
-afterEach(async () => {
-  await Promise.all(worlds.splice(0).map((world) => world.close()));
-});
+import { failureOf, worldOfTest as start } from './borrower-world.ts';
 
 const code = async (waited: Promise<unknown>): Promise<string> => {
   const failure = await failureOf(waited);

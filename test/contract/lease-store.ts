@@ -1,9 +1,10 @@
 /**
  * What every engine behind the LeaseStore port must do. One suite; each engine runs it.
  */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { ownerKey } from '../../src/model/principal.ts';
 import type { Lease, LeaseStore } from '../../src/ports/leases.ts';
+import { openedForEachTest } from './opened.ts';
 
 /** Opens a store on the same data each time it is called within one test. */
 export interface LeaseStoreUnderTest {
@@ -49,16 +50,7 @@ function leaseOf(id: string, more: Partial<Lease> = {}): Lease {
 /** Declares the suite for one engine. */
 export function leaseStoreContract(name: string, make: () => LeaseStoreUnderTest): void {
   describe(`the lease store on ${name}`, () => {
-    let under: LeaseStoreUnderTest;
-    let opened: Awaited<ReturnType<LeaseStoreUnderTest['open']>>;
-    beforeEach(async () => {
-      under = make();
-      opened = await under.open();
-    });
-    afterEach(async () => {
-      await opened.close();
-      await under.clean();
-    });
+    const opened = openedForEachTest(make);
 
     it('gives a lease back as it was made, by id and by reference', async () => {
       const lease = leaseOf('one', { task: 'task-1', maxCalls: 5, via: ['https://a.example/sts'] });
@@ -90,7 +82,7 @@ export function leaseStoreContract(name: string, make: () => LeaseStoreUnderTest
 
     it('of two keys that are pinned at the same time one wins, also between replicas', async () => {
       await opened.store.create(leaseOf('one'));
-      const other = await under.replica();
+      const other = await opened.under.replica();
       const pins = [opened, other].flatMap(({ store }, index) =>
         Array.from({ length: 10 }, () => store.pin('one', `key-${index}`)),
       );
@@ -117,7 +109,7 @@ export function leaseStoreContract(name: string, make: () => LeaseStoreUnderTest
 
     it('of 50 calls on a budget of 10, on two replicas, exactly 10 are let through', async () => {
       await opened.store.create(leaseOf('one'));
-      const other = await under.replica();
+      const other = await opened.under.replica();
       const asked = Array.from({ length: 50 }, (_, index) =>
         (index % 2 === 0 ? opened : other).store.charge([{ lease: 'one', key: '', most: 10 }]),
       );
@@ -201,8 +193,7 @@ export function leaseStoreContract(name: string, make: () => LeaseStoreUnderTest
       await opened.store.pin('one', 'key-a');
       await opened.store.charge([{ lease: 'one', key: '', most: 2 }]);
       await opened.store.end('one', { at: 1500, how: 'replaced' });
-      await opened.close();
-      opened = await under.open();
+      await opened.reopen();
       expect(await opened.store.get('one')).toEqual({
         ...leaseOf('one'),
         jkt: 'key-a',

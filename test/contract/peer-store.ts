@@ -1,9 +1,10 @@
 /**
  * What every engine behind the PeerStore port must do. One suite; each engine runs it.
  */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { DefinitionPin } from '../../src/ports/definitions.ts';
 import type { PeerStore } from '../../src/ports/peer-store.ts';
+import { openedForEachTest } from './opened.ts';
 
 /** Opens a store on the same data each time it is called within one test. */
 export interface PeerStoreUnderTest {
@@ -45,33 +46,19 @@ function pin(name: string, over: Partial<DefinitionPin> = {}): DefinitionPin {
 /** Declares the suite for one engine. */
 export function peerStoreContract(name: string, make: () => PeerStoreUnderTest): void {
   describe(`the peer store on ${name}`, () => {
-    let under: PeerStoreUnderTest;
-    let opened: Awaited<ReturnType<PeerStoreUnderTest['open']>>;
-    const reopen = async (key?: 'second'): Promise<PeerStore> => {
-      await opened.close();
-      opened = await under.open(key);
-      return opened.store;
-    };
-    beforeEach(async () => {
-      under = make();
-      opened = await under.open();
-    });
-    afterEach(async () => {
-      await opened.close();
-      await under.clean();
-    });
+    const opened = openedForEachTest(make);
 
     it('gives a peer back as it was given, also to a later process', async () => {
       await opened.store.savePeer(files);
       expect(await opened.store.peers()).toEqual([files]);
-      expect(await (await reopen()).peers()).toEqual([files]);
+      expect(await (await opened.reopen()).peers()).toEqual([files]);
     });
 
     it('knows since when a peer has been described as it is', async () => {
       const files = { id: 'files', version: 'v1', addedAt: 1000, changedAt: 1000 };
       await opened.store.saveListings([files, { ...files, id: 'mail' }]);
       await opened.store.saveListings([{ ...files, version: 'v2', changedAt: 2000 }]);
-      const later = await reopen();
+      const later = await opened.reopen();
       expect(await later.listings()).toEqual([
         { ...files, version: 'v2', changedAt: 2000 },
         { ...files, id: 'mail' },
@@ -82,15 +69,15 @@ export function peerStoreContract(name: string, make: () => PeerStoreUnderTest):
 
     it('writes no credential, header or URL of a peer in the clear', async () => {
       await opened.store.savePeer(files);
-      expect(under.bytes()).toContain('ops');
-      expect(under.bytes()).not.toContain('canary');
-      await reopen();
-      expect(under.bytes()).not.toContain('canary');
+      expect(opened.under.bytes()).toContain('ops');
+      expect(opened.under.bytes()).not.toContain('canary');
+      await opened.reopen();
+      expect(opened.under.bytes()).not.toContain('canary');
     });
 
     it('says that an entry cannot be read when the sealing key is another', async () => {
       await opened.store.savePeer(files);
-      expect(await (await reopen('second')).peers()).toEqual([{ ...files, config: null }]);
+      expect(await (await opened.reopen('second')).peers()).toEqual([{ ...files, config: null }]);
     });
 
     it('replaces a peer and remembers when it was added', async () => {
@@ -112,7 +99,7 @@ export function peerStoreContract(name: string, make: () => PeerStoreUnderTest):
       const found = { id: 'd', url: 'https://a.example/', entry: { id: 'd' }, resolvedAt: 1 };
       await opened.store.saveDiscovered(found);
       await opened.store.saveDiscovered({ ...found, resolvedAt: 2 });
-      expect(await (await reopen()).discovered()).toEqual([{ ...found, resolvedAt: 2 }]);
+      expect(await (await opened.reopen()).discovered()).toEqual([{ ...found, resolvedAt: 2 }]);
       await opened.store.deleteDiscovered('d');
       expect(await opened.store.discovered()).toEqual([]);
     });
@@ -126,7 +113,7 @@ export function peerStoreContract(name: string, make: () => PeerStoreUnderTest):
       const never = pin('b', { hash: null, definition: null, kind: 'prompt', firstSeen: 3000 });
       await opened.store.savePins([waiting, never]);
       await opened.store.savePins([pin('a', { firstSeen: 500 })]);
-      const pins = await (await reopen()).pins();
+      const pins = await (await opened.reopen()).pins();
       expect(pins).toEqual([pin('a', { firstSeen: 500 }), waiting, never]);
       expect(JSON.stringify(pins[0]?.definition)).toBe(
         '{"name":"a","description":"Reads","inputSchema":{"type":"object","a":1,"A":2}}',

@@ -1,8 +1,9 @@
 /**
  * What every engine behind the ReplayStore port must do. One suite; each engine runs it.
  */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { ReplayStore } from '../../src/ports/replay-store.ts';
+import { openedForEachTest } from './opened.ts';
 
 /** Opens a store on the same data each time it is called within one test. */
 export interface ReplayStoreUnderTest {
@@ -18,16 +19,7 @@ export interface ReplayStoreUnderTest {
 /** Declares the suite for one engine. */
 export function replayStoreContract(name: string, make: () => ReplayStoreUnderTest): void {
   describe(`the replay store on ${name}`, () => {
-    let under: ReplayStoreUnderTest;
-    let opened: Awaited<ReturnType<ReplayStoreUnderTest['open']>>;
-    beforeEach(async () => {
-      under = make();
-      opened = await under.open();
-    });
-    afterEach(async () => {
-      await opened.close();
-      await under.clean();
-    });
+    const opened = openedForEachTest(make);
 
     it('an id is new once', async () => {
       expect(await opened.store.firstUse('a', 1000)).toBe(true);
@@ -51,13 +43,12 @@ export function replayStoreContract(name: string, make: () => ReplayStoreUnderTe
 
     it('a later process knows what was used', async () => {
       await opened.store.firstUse('a', 1000);
-      await opened.close();
-      opened = await under.open();
+      await opened.reopen();
       expect(await opened.store.firstUse('a', 1000)).toBe(false);
     });
 
     it('two replicas share what was used', async () => {
-      const other = await under.replica();
+      const other = await opened.under.replica();
       const uses = [opened, other, opened, other].map(({ store }) => store.firstUse('a', 1000));
       expect((await Promise.all(uses)).filter(Boolean)).toHaveLength(1);
       await other.close();

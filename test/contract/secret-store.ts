@@ -1,8 +1,9 @@
 /**
  * What every engine behind the SecretStore port must do. One suite; each engine runs it.
  */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Secret, SecretStore } from '../../src/ports/secret-store.ts';
+import { openedForEachTest } from './opened.ts';
 
 /** Opens a store on the same data each time it is called within one test. */
 export interface SecretStoreUnderTest {
@@ -35,21 +36,10 @@ const session: Secret = {
 /** Declares the suite for one engine. */
 export function secretStoreContract(name: string, make: () => SecretStoreUnderTest): void {
   describe(`the secret store on ${name}`, () => {
-    let under: SecretStoreUnderTest;
-    let opened: Awaited<ReturnType<SecretStoreUnderTest['open']>>;
-    const reopen = async (key?: 'second'): Promise<SecretStore> => {
-      await opened.close();
-      opened = await under.open(key);
-      return opened.store;
-    };
-    beforeEach(async () => {
-      under = make();
+    const opened = openedForEachTest(() => {
+      const under = make();
       under.setTime(1000);
-      opened = await under.open();
-    });
-    afterEach(async () => {
-      await opened.close();
-      await under.clean();
+      return under;
     });
 
     it('gives a secret back as it was given, also to a later process', async () => {
@@ -57,17 +47,17 @@ export function secretStoreContract(name: string, make: () => SecretStoreUnderTe
       await opened.store.put(session);
       await opened.store.put(endless);
       expect(await opened.store.get('session', 's1')).toEqual(session);
-      const later = await reopen();
+      const later = await opened.reopen();
       expect(await later.get('session', 's1')).toEqual(session);
       expect(await later.get('vault', 'v')).toEqual(endless);
     });
 
     it('writes no value in the clear', async () => {
       await opened.store.put(session);
-      expect(under.bytes()).toContain('alice');
-      expect(under.bytes()).not.toContain('canary');
-      await reopen();
-      expect(under.bytes()).not.toContain('canary');
+      expect(opened.under.bytes()).toContain('alice');
+      expect(opened.under.bytes()).not.toContain('canary');
+      await opened.reopen();
+      expect(opened.under.bytes()).not.toContain('canary');
     });
 
     it('replaces a secret, its owner and its end with it', async () => {
@@ -107,7 +97,7 @@ export function secretStoreContract(name: string, make: () => SecretStoreUnderTe
 
     it('gives a secret that is taken to one of two replicas', async () => {
       await opened.store.put(session);
-      const other = await under.replica();
+      const other = await opened.under.replica();
       const takes = [opened, other].map(({ store }) => store.take('session', 's1'));
       expect((await Promise.all(takes)).filter((one) => one !== undefined)).toEqual([session]);
       await other.close();
@@ -115,9 +105,9 @@ export function secretStoreContract(name: string, make: () => SecretStoreUnderTe
 
     it('treats what has expired as absent, before it is swept', async () => {
       await opened.store.put(session);
-      under.setTime(4999);
+      opened.under.setTime(4999);
       expect(await opened.store.get('session', 's1')).toBeDefined();
-      under.setTime(5000);
+      opened.under.setTime(5000);
       expect(await opened.store.get('session', 's1')).toBeUndefined();
       expect(await opened.store.take('session', 's1')).toBeUndefined();
       expect(await opened.store.ofOwner('session', 'alice')).toEqual([]);
@@ -129,7 +119,7 @@ export function secretStoreContract(name: string, make: () => SecretStoreUnderTe
       const { expiresAt: _, ...endless } = session;
       await opened.store.put({ ...endless, id: 's3' });
       await opened.store.sweep(5000);
-      under.setTime(0);
+      opened.under.setTime(0);
       const left = await opened.store.ofOwner('session', 'alice');
       expect(left.map(({ id }) => id)).toEqual(['s2', 's3']);
     });
@@ -146,7 +136,7 @@ export function secretStoreContract(name: string, make: () => SecretStoreUnderTe
     it('does not open a value that was moved to another row', async () => {
       await opened.store.put(session);
       await opened.store.put({ ...session, id: 's2', value: { mine: true } });
-      under.moveValue(session, { kind: 'session', id: 's2' });
+      opened.under.moveValue(session, { kind: 'session', id: 's2' });
       expect(await opened.store.get('session', 's2')).toBeUndefined();
       expect(await opened.store.get('session', 's1')).toEqual(session);
       expect((await opened.store.ofOwner('session', 'alice')).map(({ id }) => id)).toEqual(['s1']);
@@ -154,7 +144,7 @@ export function secretStoreContract(name: string, make: () => SecretStoreUnderTe
 
     it('does not open a row that was given to another owner', async () => {
       await opened.store.put(session);
-      under.changeOwner(session, 'bob');
+      opened.under.changeOwner(session, 'bob');
       expect(await opened.store.ofOwner('session', 'bob')).toEqual([]);
       expect(await opened.store.get('session', 's1')).toBeUndefined();
       expect(await opened.store.take('session', 's1')).toBeUndefined();
@@ -162,7 +152,7 @@ export function secretStoreContract(name: string, make: () => SecretStoreUnderTe
 
     it('treats what was sealed under a key that is gone as absent', async () => {
       await opened.store.put(session);
-      const other = await reopen('second');
+      const other = await opened.reopen('second');
       expect(await other.get('session', 's1')).toBeUndefined();
       expect(await other.ofOwner('session', 'alice')).toEqual([]);
       await other.put({ ...session, id: 's2' });

@@ -1,9 +1,8 @@
 /**
  * Two organizations, `a` and `b`, each with its people's identity provider and its gateway. Behind
  * the gateway of `b` are an agent and an MCP server; the peers of `a` are the faces of `b`. All of
- * what reaches `b` passes a recorder.
+ * what reaches `b` goes over a tapped wire.
  */
-import { createServer, connect, type AddressInfo, type Server } from 'node:net';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose';
 import { freePort } from '../faults/child.ts';
@@ -13,6 +12,7 @@ import { startGateway, type TestGateway, type TestPeer } from '../support/gatewa
 import { startIdentityProvider, type IdentityProvider } from '../support/identity-provider.ts';
 import { startModernServer, type ModernServer } from '../support/modern-server.ts';
 import { callback, Wallet } from '../support/wallet.ts';
+import { startWireTap } from '../support/wire-tap.ts';
 
 /** The world. */
 export interface Federation {
@@ -49,7 +49,7 @@ export async function startFederation(): Promise<Federation> {
     startA2aAgent(),
     startModernServer(),
   ]);
-  const recorder = await startRecorder(portOfB);
+  const tap = await startWireTap(portOfB);
   const urlOfA = `http://127.0.0.1:${portOfA}`;
   const clientId = `${urlOfA}/oauth-client.json`;
   const [idpOfA, idpOfB] = await Promise.all([
@@ -60,7 +60,7 @@ export async function startFederation(): Promise<Federation> {
   await letExchange(idpOfA, { urlOfA, clientId, assertions });
   const b = await startGateway({
     port: portOfB,
-    gateway: { publicUrl: recorder.url, organization: { id: 'b', name: 'B' } },
+    gateway: { publicUrl: tap.origin, organization: { id: 'b', name: 'B' } },
     peers: [
       { id: 'bot', a2a: agent.cardUrl },
       { id: 'tools', mcp: server.url },
@@ -98,12 +98,12 @@ export async function startFederation(): Promise<Federation> {
     server,
     clientId,
     assertions,
-    heardByB: recorder.heard,
+    heardByB: () => tap.connections.map(({ sent }) => sent()).join('\n'),
     logIn: (resource, who) => logIn(a, resource, who),
     async close() {
       await a.close();
       await b.close();
-      await recorder.close();
+      await tap.close();
       await Promise.all([idpOfA.close(), idpOfB.close(), agent.close(), server.close()]);
     },
   };
@@ -219,34 +219,4 @@ export async function logIn(gateway: TestGateway, resource: string, who: string)
   if (allowed.location === undefined) throw new Error(`${allowed.status}: ${allowed.text}`);
   await transport.finishAuth(allowed.location.searchParams);
   return wallet.kept?.access_token ?? '';
-}
-
-interface Recorder {
-  readonly url: string;
-  readonly heard: () => string;
-  close(): Promise<void>;
-}
-
-/** Passes every byte on to a port of this machine, and keeps those that go there. */
-async function startRecorder(port: number): Promise<Recorder> {
-  const chunks: Buffer[] = [];
-  const server: Server = createServer((socket) => {
-    const onward = connect(port, '127.0.0.1');
-    socket.on('data', (chunk: Buffer) => void chunks.push(chunk));
-    socket.pipe(onward).pipe(socket);
-    for (const end of [socket, onward]) {
-      end.on('error', () => {
-        socket.destroy();
-        onward.destroy();
-      });
-    }
-    socket.on('close', () => onward.destroy());
-    onward.on('close', () => socket.destroy());
-  });
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    heard: () => Buffer.concat(chunks).toString('latin1'),
-    close: () => new Promise((resolve) => void server.close(() => resolve())),
-  };
 }

@@ -1,34 +1,20 @@
 /** Whoever lends, by whatever protocol, is asked in its own words and hears of the calls. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { connectA2a } from '../support/a2a-client.ts';
 import { textOf, userRequest } from '../support/a2a-parts.ts';
-import { startGateway, type TestGateway } from '../support/gateway.ts';
-import { startHoldingAgent, type HeldTask, type HoldingAgent } from '../support/holding-agent.ts';
+import type { HeldTask } from '../support/holding-agent.ts';
 import { connectLegacyClient, userWho } from '../support/mcp-clients.ts';
-import { startModernServer, type ModernServer } from '../support/modern-server.ts';
 import { WireClient } from '../support/wire-client.ts';
+import { startLendingGateway, type LendingGateway } from './lending-gateway.ts';
 
-let agent: HoldingAgent;
-let files: ModernServer;
-let gateway: TestGateway;
+let agent: LendingGateway['agent'];
+let files: LendingGateway['files'];
+let gateway: LendingGateway['gateway'];
 
 beforeEach(async () => {
-  agent = await startHoldingAgent();
-  files = await startModernServer();
-  gateway = await startGateway({
-    peers: [
-      { id: 'agent', a2a: agent.cardUrl },
-      { id: 'files', mcp: files.url },
-    ],
-    organizations: [{ id: 'partner', clientIds: [agent.clientId] }],
-    lending: [{ to: 'agent', tools: ['files/*'], approval: 'always' }],
-  });
-});
-
-afterEach(async () => {
-  await gateway.close();
-  await agent.close();
-  await files.close();
+  ({ agent, files, gateway } = await startLendingGateway([
+    { to: 'agent', tools: ['files/*'], approval: 'always' },
+  ]));
 });
 
 const allow = { action: 'accept' as const, content: { decision: 'allow once' } };

@@ -1,33 +1,16 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startGateway, type TestGateway } from '../support/gateway.ts';
-import { startHoldingAgent, type HoldingAgent } from '../support/holding-agent.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { connectModernClient, userWho } from '../support/mcp-clients.ts';
-import { startModernServer, type ModernServer } from '../support/modern-server.ts';
+import { startLendingGateway, type LendingGateway } from './lending-gateway.ts';
 
-let agent: HoldingAgent;
-let files: ModernServer;
-let gateway: TestGateway;
+let agent: LendingGateway['agent'];
+let files: LendingGateway['files'];
+let gateway: LendingGateway['gateway'];
 
 const rule = { to: 'agent', tools: ['files/*'], maxCalls: 5 };
 
 async function start(lending: Record<string, unknown>[] = [rule]): Promise<void> {
-  agent = await startHoldingAgent();
-  files = await startModernServer();
-  gateway = await startGateway({
-    peers: [
-      { id: 'agent', a2a: agent.cardUrl },
-      { id: 'files', mcp: files.url },
-    ],
-    organizations: [{ id: 'partner', clientIds: [agent.clientId] }],
-    lending,
-  });
+  ({ agent, files, gateway } = await startLendingGateway(lending));
 }
-
-afterEach(async () => {
-  await gateway.close();
-  await agent.close();
-  await files.close();
-});
 
 describe('an agent that is lent tools', () => {
   beforeEach(() => start());

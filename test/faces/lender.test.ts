@@ -1,34 +1,18 @@
 /** The library of whoever lends, with the official clients. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { lend } from '../../src/lender/lender.ts';
 import { connectA2a } from '../support/a2a-client.ts';
 import { userRequest } from '../support/a2a-parts.ts';
-import { startGateway, type TestGateway } from '../support/gateway.ts';
-import { startHoldingAgent, type HoldingAgent } from '../support/holding-agent.ts';
 import { connectLegacyClient, connectModernClient } from '../support/mcp-clients.ts';
-import { startModernServer, type ModernServer } from '../support/modern-server.ts';
+import { startLendingGateway, type LendingGateway } from './lending-gateway.ts';
 
-let agent: HoldingAgent;
-let files: ModernServer;
-let gateway: TestGateway;
+let agent: LendingGateway['agent'];
+let gateway: LendingGateway['gateway'];
 
 beforeEach(async () => {
-  agent = await startHoldingAgent();
-  files = await startModernServer();
-  gateway = await startGateway({
-    peers: [
-      { id: 'agent', a2a: agent.cardUrl },
-      { id: 'files', mcp: files.url },
-    ],
-    organizations: [{ id: 'partner', clientIds: [agent.clientId] }],
-    lending: [{ to: 'agent', tools: ['files/*', 'own/*'], offer: 'request' }],
-  });
-});
-
-afterEach(async () => {
-  await gateway.close();
-  await agent.close();
-  await files.close();
+  ({ agent, gateway } = await startLendingGateway([
+    { to: 'agent', tools: ['files/*', 'own/*'], offer: 'request' },
+  ]));
 });
 
 const hold = { name: 'hold', arguments: { message: 'Act' } };
