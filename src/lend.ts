@@ -77,7 +77,10 @@ async function lend({ command, args, ...where }: Lending): Promise<number> {
   const tell = (event: LendEvent): void => {
     if (event.kind === 'away') {
       say(`${event.reason} Trying again ${whenText(event.retryMs)}.`);
-    } else say(`lent to ${where.gateway} as "${event.peer}"`);
+    } else {
+      const { href } = new URL(`/mcp/${event.peer}`, where.gateway);
+      say(`lent to ${where.gateway} as "${event.peer}": yours alone at ${href}`);
+    }
   };
   const channel = new LendChannel({ ...where, onEvent: tell });
   const server = new ChildServer(command, args);

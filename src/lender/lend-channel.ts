@@ -1,7 +1,8 @@
 /**
  * The lender's end of the reverse channel: one WebSocket to the gateway at a time, opened again
- * with growing pauses when it is lost, and at once when its token has ended. Behind it is an MCP server, which may be anything that takes
- * and gives messages; it lives on while the connection is away.
+ * with growing pauses when it is lost, and at once when its token has ended. Behind it is an MCP
+ * server, which may be anything that takes and gives messages; it lives on while the connection is
+ * away.
  *
  * Spec: RFC 6455; RFC 9449 §7.1 (the proof goes with the upgrade)
  */

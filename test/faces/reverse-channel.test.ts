@@ -62,6 +62,7 @@ describe('the command "isthmus lend"', () => {
     const child = lendFiles(['--gateway', gateway.url, '--as', 'files']);
     const peer = await peerOf(child);
     expect(peer).toMatch(/^files-[a-z2-7]{8}$/);
+    await heard(child, new RegExp(`yours alone at ${gateway.mcp(peer)}\n`));
     const read = { name: 'read_text_file', arguments: { path: join(dir, 'note.txt') } };
     for (const connect of [connectModernClient, connectLegacyClient]) {
       const client = await connect(gateway.mcp(peer));
