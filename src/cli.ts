@@ -97,7 +97,7 @@ async function main(): Promise<number> {
   try {
     given = readArguments();
   } catch (error) {
-    // The rest of the sentence is about positional arguments, of which there are none.
+    // The rest of the sentence is about positional arguments, none of which begins with a dash.
     const [reason] = error instanceof Error ? error.message.split('. To specify') : [];
     return refuse(reason ?? 'unreadable arguments');
   }

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -84,14 +84,16 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** The package as it was packed; its dependencies as they are installed here. */
+/** The package as it was packed, with nothing but what it depends on, as that is installed here. */
 async function install(): Promise<void> {
   const packed = join(consumer, 'node_modules', 'isthmus');
   await mkdir(packed, { recursive: true });
   const archive = (await readdir(folder)).find((name) => name.endsWith('.tgz')) ?? '';
   await run('tar', ['-xzf', join(folder, archive), '-C', packed, '--strip-components=1']);
-  const dependencies = ['@modelcontextprotocol/client', 'jose', 'zod', '@types/node'];
-  for (const name of dependencies) {
+  const manifest = JSON.parse(await readFile(join(packed, 'package.json'), 'utf8')) as {
+    dependencies: Record<string, string>;
+  };
+  for (const name of [...Object.keys(manifest.dependencies), '@types/node']) {
     const target = join(consumer, 'node_modules', name);
     await mkdir(dirname(target), { recursive: true });
     await symlink(join(root, 'node_modules', name), target);
@@ -128,6 +130,19 @@ describe('the packed library', () => {
     const unwanted = /\/(express|oidc-provider|undici|ws|pino|openid-client)\/|node:sqlite/;
     expect(loaded.filter((url) => unwanted.test(url))).toEqual([]);
     expect(loaded.some((url) => url.includes('/node_modules/jose/'))).toBe(true);
+  }, 60_000);
+
+  it('brings whatever its other parts load', async () => {
+    const program = "console.log(typeof (await import('isthmus/lender')).lend)";
+    const lender = await run(process.execPath, ['--input-type=module', '-e', program], {
+      cwd: consumer,
+    });
+    expect(lender.stdout).toBe('function\n');
+    const command = join('node_modules', 'isthmus', 'bin', 'isthmus.js');
+    for (const words of [['--help'], ['lend', '--help']]) {
+      const { stdout } = await run(process.execPath, [command, ...words], { cwd: consumer });
+      expect(stdout).toContain('Usage:');
+    }
   }, 60_000);
 
   it('has types that an agent compiles against', async () => {
