@@ -11,7 +11,7 @@ import { WebSocketServer } from 'ws';
 import { LendSocket, type LendSocketOptions } from './lend-socket.ts';
 import { atExpiry, type Caller } from './model/expiry.ts';
 import type { Clock } from './model/ids.ts';
-import { ownerKey } from './model/principal.ts';
+import { ownerKey, type OwnerKey } from './model/principal.ts';
 import { lendScope } from './policy/permissions.ts';
 import { channelClose } from './ports/channel.ts';
 import {
@@ -40,6 +40,8 @@ export interface LendEndpointOptions {
   readonly maxFrameBytes: number;
   readonly clock: Clock;
   readonly socket?: LendSocketOptions;
+  /** Hears why somebody who is known was turned away. */
+  onRefused(owner: OwnerKey, reason: string): void;
   /** Hears of what nobody foresaw. */
   fault(error: unknown): void;
 }
@@ -82,7 +84,10 @@ export function createLendEndpoint(options: LendEndpointOptions): LendEndpoint {
     const { who, name } = lender;
     const owner = ownerKey(who.principal);
     const reason = options.channels.refusal(owner, name);
-    if (reason !== undefined) return refuseRoom(res, reason);
+    if (reason !== undefined) {
+      options.onRefused(owner, roomTexts[reason]);
+      return refuseRoom(res, reason);
+    }
     res.detachSocket(socket as Socket);
     ids.set(req, lentId(owner, name));
     sockets.handleUpgrade(req, socket, head, (webSocket) => {
@@ -129,6 +134,7 @@ async function admitted(
   if (who === undefined) return undefined;
   if (!who.principal.scopes.includes(lendScope)) {
     const message = `This needs the scope "${lendScope}". Ask for a token with it.`;
+    options.onRefused(ownerKey(who.principal), message);
     return refuse(res, 403, message, options.challenge([lendScope]));
   }
   const name = nameOf(req);

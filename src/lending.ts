@@ -29,6 +29,8 @@ import { SchemaValidator } from './translate/json-schema.ts';
 
 /** What it is made of. */
 export interface LendingParts {
+  /** Whether the gateway stops. */
+  readonly isStopping: () => boolean;
   /** The configuration that is in force now. */
   readonly config: () => Config;
   readonly publicUrl: string;
@@ -161,7 +163,17 @@ export function openLending(
   const endpointOf = (lease: string): LentTools => {
     const known = endpoints.get(lease);
     if (known !== undefined) return known;
-    const made = new LentTools(lease, { book, checks, desk, audit, peerAt, mintId, report });
+    const { isStopping } = parts;
+    const made = new LentTools(lease, {
+      book,
+      checks,
+      desk,
+      audit,
+      peerAt,
+      mintId,
+      isStopping,
+      report,
+    });
     endpoints.set(lease, made);
     return made;
   };

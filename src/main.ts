@@ -93,8 +93,8 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     dir: config.keys.dir,
     clock,
     onAppended: (event) => {
-      // Channels have lines of their own.
-      if (!event.kind.startsWith('channel.')) events.emit(lendingLine(event));
+      // Channels that come and go have lines of their own.
+      if (!/^channel\.(?:opened|closed)$/.test(event.kind)) events.emit(lendingLine(event));
     },
     report: report('audit'),
   });
@@ -125,7 +125,9 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     mintId,
   });
   await borrowed.load();
+  let state: 'ready' | 'stopping' = 'ready';
   const lent = openLending({
+    isStopping: () => state === 'stopping',
     config: () => current,
     publicUrl,
     store: stores.leases,
@@ -296,7 +298,6 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     everyMs: forgetEveryMs,
     report: report('sweeping'),
   });
-  let state: 'ready' | 'stopping' = 'ready';
   const connectPages = consent.pages({
     tasks,
     people: identity.people,
@@ -338,6 +339,10 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     ready: () => state === 'ready',
     maxFrameBytes: config.limits.peerReply,
     clock,
+    onRefused: (owner, reason) =>
+      audit.log
+        .append({ kind: 'channel.refused', actor: owner, owner, facts: { reason } })
+        .catch(report('audit')),
     fault: report('/lend'),
   });
   listener.serve(front, lend);

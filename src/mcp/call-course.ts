@@ -229,7 +229,8 @@ class Course {
 
 /**
  * Hands answers to the task. A dismissed question of an agent stays open under a fresh key, and
- * the call says how to go on; an MCP server hears of it, as it would from its own client.
+ * the call says how to go on; an MCP server hears of it, as it would from its own client, and so
+ * does whoever calls back: a permission that is not given is refused.
  */
 export async function deliver(
   view: TaskView,
@@ -240,7 +241,13 @@ export async function deliver(
   const { principal, peer } = call;
   const taskId = view.task.id;
   const all = answers as Record<string, JsonObject>;
-  const keys = peer.protocol === 'a2a' ? dismissed(all, view.questions) : [];
+  const keys =
+    peer.protocol === 'a2a'
+      ? dismissed(
+          all,
+          view.questions.filter(({ ours }) => ours !== true),
+        )
+      : [];
   const given = Object.fromEntries(Object.entries(all).filter(([key]) => !keys.includes(key)));
   if (keys.length > 0 && Object.keys(given).length === 0) {
     const renewed = await services.tasks.renewQuestions(principal, taskId, peer.id, keys);

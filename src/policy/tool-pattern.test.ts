@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { matchesTool, overlap, toolAt, toolText, type LendableTool } from './tool-pattern.ts';
+import { matchesTool, overlap, toolText, type LendableTool } from './tool-pattern.ts';
 
 const tool = (text: string): LendableTool => {
   const [peer = '', ...name] = text.split('/');
@@ -139,11 +139,7 @@ describe('two patterns', () => {
   });
 });
 
-describe('a tool', () => {
-  it('is own where its peer is a reverse channel of the caller', () => {
-    const isOwn = (peer: string) => peer === 'desk-abcd2345';
-    expect(toolAt('desk-abcd2345', 'read', isOwn)).toEqual(own);
-    expect(toolText(toolAt('desk-abcd2345', 'read', isOwn))).toBe('own/read');
-    expect(toolText(toolAt('files', 'read', isOwn))).toBe('files/read');
-  });
+it('a tool is told by the word that lends it where it is the caller’s own', () => {
+  expect(toolText(own)).toBe('own/read');
+  expect(toolText({ kind: 'peer', peer: 'files', name: 'read' })).toBe('files/read');
 });

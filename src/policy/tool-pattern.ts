@@ -17,11 +17,6 @@ export interface LendableTool {
   readonly name: string;
 }
 
-/** A tool as rules see it. `isOwn` knows the peers that are the caller's reverse channels. */
-export function toolAt(peer: string, name: string, isOwn: (peer: string) => boolean): LendableTool {
-  return { kind: isOwn(peer) ? 'own' : 'peer', peer, name };
-}
-
 /** How people write a tool: `files/read_file`, `own/read_file`. */
 export function toolText({ kind, peer, name }: LendableTool): string {
   return `${kind === 'peer' ? peer : kind}/${name}`;

@@ -13,7 +13,7 @@ import type { SchemaValidator } from '../translate/json-schema.ts';
 import type { Approvals } from './approval.ts';
 import { argumentsDigest, leaseOver, type LeaseBook, type LeaseChain } from './lease-book.ts';
 import { leafOf } from './redemption.ts';
-import { RefusedCallError } from './refused-call.ts';
+import { reasonOf, RefusedCallError } from './refused-call.ts';
 
 /** What today's rules say of a tool that was lent. */
 export type StillLent =
@@ -92,9 +92,9 @@ export class CallChecks {
     let about: AllowedCall['about'] = { actor: ownerKey(call.caller), lease: call.under };
     try {
       const chain = await this.chain(call.under);
-      about = { ...about, ...aboutChain(chain, call) };
+      about = aboutCall(call, chain);
       const tool = lentTool(chain, call.name);
-      about = { ...about, peer: tool.peer, tool: tool.own };
+      about = aboutCall(call, chain, tool);
       const today = this.#today(chain, tool);
       this.#checkArguments(tool, today.arguments, call.arguments);
       const facts = { arguments: argumentsDigest(call.arguments) };
@@ -117,8 +117,7 @@ export class CallChecks {
       return { chain, tool, lender, about };
     } catch (error) {
       if (error instanceof GatewayError) {
-        const facts = { reason: error.message };
-        await audit.append({ ...about, kind: 'call.refused', facts });
+        await audit.append({ ...about, kind: 'call.refused', facts: { reason: reasonOf(error) } });
       }
       throw error;
     }
@@ -160,6 +159,8 @@ export class CallChecks {
       throw new RefusedCallError(
         'invalid-params',
         `The tool is lent for other arguments than these:\n${lines.join('\n')}`,
+        // Names in them are the caller's, and what they are compared with is the operator's.
+        { reason: 'The tool is lent for other arguments.' },
       );
     }
   }
@@ -248,11 +249,18 @@ function chargesFor(chain: LeaseChain, tool: LentTool): Charge[] {
   });
 }
 
-/** What is known of a call's place: the task that the first lender's caller sees it as part of. */
-function aboutChain(chain: LeaseChain, { trace }: LentCall): Partial<AllowedCall['about']> {
+/** What the audit log says of a call: its task is the one that the first lender's caller sees. */
+export function aboutCall(
+  { under, caller, trace }: Pick<LentCall, 'under' | 'caller' | 'trace'>,
+  chain: LeaseChain,
+  tool?: LentTool,
+): AllowedCall['about'] {
   const [{ lender, task }] = chain;
   return {
+    actor: ownerKey(caller),
+    lease: under,
     owner: ownerKey(lender),
+    ...(tool !== undefined && { peer: tool.peer, tool: tool.own }),
     ...(task !== undefined && { task }),
     ...(trace !== undefined && { trace }),
   };

@@ -46,6 +46,7 @@ export async function lendOn(
   checkReceiver(peer, grantee, chain);
   const chosen = parent.tools.flatMap((lent) => chosenOf(lent, { peer, chain, request }, parts));
   if (chosen.length === 0) throw nothingLent(peer, request);
+  context.signal.throwIfAborted();
   const terms = chosen.map((one) => one.terms);
   const calls = Math.min(request.max_calls ?? Infinity, offeredCalls(parent) ?? Infinity);
   const { offer } = await book.lend(

@@ -34,6 +34,8 @@ export interface Offers {
     context: PeerContext,
     known: LeaseOffer | undefined,
   ): Promise<LeaseOffer | undefined>;
+  /** Takes an offer back that was never sent. */
+  takeBack(offer: LeaseOffer): Promise<void>;
   /** Whether something is lent for a task. */
   hasLease(task: string): boolean;
 }
@@ -135,8 +137,10 @@ class LendingPeer {
   }
 
   async *start(turn: PeerTurn, context: PeerContext): Events {
-    const offer = await this.#options.offers.forStart(this.#peer, context);
+    const { offers } = this.#options;
+    const offer = await offers.forStart(this.#peer, context);
     const { task } = context;
+    if (offer !== undefined && context.signal.aborted) return offers.takeBack(offer);
     if (offer === undefined || task === undefined) {
       yield* this.#peer.start(turn, context);
       return;
@@ -161,7 +165,9 @@ class LendingPeer {
       return;
     }
     const kept = this.#peer.protocol === 'mcp' ? work?.offer : undefined;
-    const made = await this.#options.offers.forFollowUp(this.#peer, context, kept);
+    const { offers } = this.#options;
+    const made = await offers.forFollowUp(this.#peer, context, kept);
+    if (made !== undefined && context.signal.aborted) return offers.takeBack(made);
     const offer = made ?? kept;
     const sent = offer === undefined ? rest : withOffer(rest, offer);
     if (task === undefined || (offer === undefined && !isLent)) {

@@ -55,14 +55,6 @@ export class RoutedCall {
     this.#position = position;
   }
 
-  get tool(): LentTool {
-    return this.#parts.tool;
-  }
-
-  get arguments(): JsonObject {
-    return this.#parts.arguments;
-  }
-
   /** Asks the peer to stop, where it has said what the call is there. */
   async cancel(): Promise<void> {
     const { target, context } = this.#parts;

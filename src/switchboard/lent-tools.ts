@@ -21,7 +21,7 @@ import type {
   ToolPeer,
 } from '../ports/peer.ts';
 import { callbackPeerId, leaseOfCaller } from './callback-caller.ts';
-import type { AllowedCall, CallChecks, CheckHooks } from './call-checks.ts';
+import { aboutCall, type AllowedCall, type CallChecks, type CheckHooks } from './call-checks.ts';
 import { traceIdOf, type LeaseBook, type LeaseChain } from './lease-book.ts';
 import { RoutedCall } from './lent-call.ts';
 import { toolText } from './lendable.ts';
@@ -39,6 +39,8 @@ export interface LentToolsOptions {
   /** The peer that has a lent tool. */
   readonly peerAt: (peerId: string, lender: Principal) => Peer | undefined;
   readonly mintId: MintId;
+  /** Whether this process stops, which ends no call for good. */
+  readonly isStopping: () => boolean;
   /** Hears what nobody waits for. */
   readonly report: (error: unknown) => void;
 }
@@ -93,8 +95,6 @@ export class LentTools implements ToolPeer {
   async *#make(asked: AskedCall, context: PeerContext): Events {
     const call = { ...asked };
     let running: Running | undefined;
-    let allowed: AllowedCall | undefined;
-    let outcome = 'failed';
     try {
       const checking = this.#allow(call, context, {
         running: (chain) => (running = this.#running(chain, context)).until,
@@ -107,25 +107,16 @@ export class LentTools implements ToolPeer {
         yield { kind: 'position', position: { checking: { ...call } } };
         yield { kind: 'status', state: 'TASK_STATE_WORKING' };
       }
-      allowed = await checking;
+      const allowed = await checking;
       const [{ task, grantee }] = allowed.chain;
       this.#options.desk.note(task, `"${grantee.peer}" calls ${toolText(allowed.tool)}.`);
       yield placed(allowed.tool, call.arguments);
-      const routed = this.#routed(allowed, call.arguments, { context, until: running?.until });
-      for await (const event of this.#relayed(routed, routed.start(), { context, running })) {
-        if (event.kind === 'status') outcome = outcomeOf(event) ?? outcome;
-        yield event;
-      }
+      yield* this.#relayed(allowed, 'start', call, { context, running });
     } catch (error) {
-      outcome = failureOf(error, { running, context });
       if (!(error instanceof RefusedCallError)) throw error;
       yield refusal(error.message, this.#options.mintId());
     } finally {
       running?.done();
-      if (allowed !== undefined) {
-        const { about } = allowed;
-        this.#options.audit.note({ ...about, kind: 'call.ended', facts: { outcome } });
-      }
     }
   }
 
@@ -138,15 +129,16 @@ export class LentTools implements ToolPeer {
       yield* this.#make({ isCharged: false, ...call }, context);
       return;
     }
-    const chain = await this.#options.checks.chain(leaseOfCaller(context.principal));
+    const { principal: caller, trace } = context;
+    const under = leaseOfCaller(caller) ?? '';
+    const chain = await this.#options.checks.chain(under);
     const tool = leafOf(chain).tools.find(({ name }) => name === place.tool);
     if (tool === undefined) throw outcomeUnknown();
     const running = this.#running(chain, context);
     try {
-      const call = { chain, tool, lender: chain[0].lender };
-      const around = { context, until: running.until };
-      const routed = this.#routed(call, place.arguments, around, place.at);
-      yield* this.#relayed(routed, routed.resume(), { context, running });
+      const about = aboutCall({ under, caller, ...traceIdOf(trace) }, chain, tool);
+      const call = { chain, tool, lender: chain[0].lender, about };
+      yield* this.#relayed(call, 'resume', place, { context, running });
     } finally {
       running.done();
     }
@@ -254,23 +246,37 @@ export class LentTools implements ToolPeer {
 
   /**
    * What a call says, with positions that lead back to it. When the lease ends in the middle, the
-   * peer is told to stop, and the borrower why.
+   * peer is told to stop, and the borrower why. The audit log has what became of it.
    */
   async *#relayed(
-    routed: RoutedCall,
-    events: Events,
+    { about, ...call }: AllowedCall,
+    how: 'start' | 'resume',
+    { arguments: args, at }: { arguments: JsonObject; at?: JsonObject },
     { context, running }: { context: PeerContext; running: Running | undefined },
   ): Events {
+    const { audit, isStopping } = this.#options;
+    let routed: RoutedCall | undefined;
+    let outcome: string | undefined;
     try {
-      for await (const event of events) {
+      routed = this.#routed(call, args, { context, until: running?.until }, at);
+      for await (const event of routed[how]()) {
+        if (event.kind === 'status') outcome = outcomeOf(event) ?? outcome;
         if (event.kind !== 'position') yield event;
-        else yield placed(routed.tool, routed.arguments, event.position);
+        else yield placed(call.tool, args, event.position);
       }
       running?.signal.throwIfAborted();
     } catch (error) {
-      if (running?.signal.aborted !== true || context.signal.aborted) throw error;
-      void routed.cancel().catch(() => {});
+      if (running?.signal.aborted !== true || context.signal.aborted) {
+        if (error instanceof GatewayError && !context.signal.aborted) outcome ??= error.code;
+        throw error;
+      }
+      void routed?.cancel().catch(() => {});
       throw running.signal.reason;
+    } finally {
+      if (running?.signal.aborted === true) outcome ??= 'taken back';
+      // One that the peer goes on with is picked up by the next start, and ends once more then.
+      if (context.signal.aborted) outcome ??= isStopping() ? 'interrupted' : 'canceled';
+      audit.note({ ...about, kind: 'call.ended', facts: { outcome: outcome ?? 'failed' } });
     }
   }
 }
@@ -305,15 +311,6 @@ async function settlesSoon(work: Promise<unknown>): Promise<boolean> {
   } finally {
     clearTimeout(timer);
   }
-}
-
-function failureOf(
-  error: unknown,
-  { running, context }: { running: Running | undefined; context: PeerContext },
-): string {
-  if (running?.signal.aborted === true) return 'taken back';
-  if (context.signal.aborted) return 'canceled';
-  return error instanceof GatewayError ? error.code : 'failed';
 }
 
 interface Place {

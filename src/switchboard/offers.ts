@@ -18,6 +18,7 @@ import { traceIdOf, type LeaseBook } from './lease-book.ts';
 import { checkSchemas, lentTool, nothingLent, type Chosen } from './lendable.ts';
 import { lendOn } from './lending-on.ts';
 import type { Offers } from './lending-peer.ts';
+import { reasonOf } from './refused-call.ts';
 
 /** What offers are made with. */
 export interface OffersOptions {
@@ -47,6 +48,13 @@ export interface AdministratorsLending {
   readonly signal: AbortSignal;
 }
 
+/** Who wants to lend to a peer, and what. */
+interface Asked {
+  readonly peer: Peer;
+  readonly context: Pick<PeerContext, 'principal' | 'task' | 'trace'>;
+  readonly request: LeaseRequest | undefined;
+}
+
 /** See the file comment. */
 export class LeaseOffers implements Offers {
   readonly #options: OffersOptions;
@@ -66,9 +74,17 @@ export class LeaseOffers implements Offers {
 
   async forStart(peer: Peer, context: PeerContext): Promise<LeaseOffer | undefined> {
     if (context.isCallback === true || context.task === undefined) return undefined;
+    const request = context.lending && leaseRequestFrom(context.lending);
+    return this.#recorded({ peer, context, request }, () => this.#forStart(peer, context, request));
+  }
+
+  async #forStart(
+    peer: Peer,
+    context: PeerContext,
+    request: LeaseRequest | undefined,
+  ): Promise<LeaseOffer | undefined> {
     const { schemas, granteeOf } = this.#options;
     const said = context.lending;
-    const request = said && leaseRequestFrom(said);
     const offered = said && leaseOfferFrom(said);
     const rules = this.#rulesFor(peer);
     if (rules.length === 0) {
@@ -126,18 +142,49 @@ export class LeaseOffers implements Offers {
   ): Promise<LeaseOffer> {
     const { schemas, granteeOf } = this.#options;
     const request = leaseRequestFrom({ lend });
-    const rules = this.#rulesFor(peer);
-    if (rules.length === 0) throw nothingLent(peer, request);
     const context = { principal: lender, signal };
-    const grantee = await granteeOf(peer, context);
-    if (grantee === undefined) throw takesNone(peer);
-    checkSchemas({ lend }, schemas);
-    const chosen = await this.#choose(rules, { peer, grantee, context, request });
-    const asking = chosen.find(({ terms }) => terms.approval);
-    if (asking !== undefined) throw nobodyToAsk(asking.tool);
-    const offer = await this.#lend(chosen, { peer, grantee, context, request, by });
-    if (offer === undefined) throw nothingLent(peer, request);
-    return offer;
+    return this.#recorded({ peer, context, request, by }, async () => {
+      const rules = this.#rulesFor(peer);
+      if (rules.length === 0) throw nothingLent(peer, request);
+      const grantee = await granteeOf(peer, context);
+      if (grantee === undefined) throw takesNone(peer);
+      checkSchemas({ lend }, schemas);
+      const chosen = await this.#choose(rules, { peer, grantee, context, request });
+      const asking = chosen.find(({ terms }) => terms.approval);
+      if (asking !== undefined) throw nobodyToAsk(asking.tool);
+      const offer = await this.#lend(chosen, { peer, grantee, context, request, by });
+      if (offer === undefined) throw nothingLent(peer, request);
+      return offer;
+    });
+  }
+
+  /** Takes an offer back that was never sent. */
+  async takeBack({ resource }: LeaseOffer): Promise<void> {
+    const { book } = this.#options;
+    const lease = book.leaseAt(resource);
+    if (lease !== undefined) await book.end(lease, 'task');
+  }
+
+  /** Makes what was asked for; where it is refused, the audit log says so. */
+  async #recorded<T>(
+    { peer, context, request, by }: Asked & { by?: string },
+    make: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await make();
+    } catch (error) {
+      if (request !== undefined && error instanceof GatewayError) {
+        const { principal, task, trace } = context;
+        await this.#options.audit.append({
+          kind: 'lease.withheld',
+          actor: by ?? ownerKey(principal),
+          ...(task !== undefined && { task }),
+          ...traceIdOf(trace),
+          facts: { to: peer.id, asked: [...request.tools], reason: reasonOf(error) },
+        });
+      }
+      throw error;
+    }
   }
 
   #rulesFor({ id }: Peer): readonly LendingRule[] {
@@ -205,19 +252,14 @@ export class LeaseOffers implements Offers {
     },
   ): Promise<LeaseOffer | undefined> {
     const { peer, grantee, context, request, by } = around;
-    const { book, audit, candidates, clock } = this.#options;
+    const { book, candidates, clock } = this.#options;
     const { principal, task, features, trace } = context;
     if (chosen.length === 0) {
       if (request === undefined) return undefined;
-      await audit.append({
-        kind: 'lease.withheld',
-        actor: by ?? ownerKey(principal),
-        ...(task !== undefined && { task }),
-        ...traceIdOf(trace),
-        facts: { to: peer.id, asked: [...request.tools] },
-      });
       throw nothingLent(peer, request);
     }
+    // Whoever called may be gone by now, and its task with it.
+    context.signal.throwIfAborted();
     const ttlMs = Math.min(...chosen.map(({ terms }) => terms.ttlMs));
     const borrowed = candidates.borrowedBy(chosen.map(({ tool }) => tool));
     const depth = Math.min(...chosen.map(({ terms }) => terms.depth));

@@ -16,6 +16,7 @@ export interface Attendant {
 interface Waiting {
   readonly question: PeerQuestion & { peerKey: string };
   readonly answer: (response: JsonObject) => void;
+  readonly refuse: (error: RefusedCallError) => void;
 }
 
 interface Place {
@@ -49,7 +50,7 @@ export class QuestionDesk {
     const place = this.#places.get(task);
     if (place?.attendant !== attendant) return;
     this.#places.delete(task);
-    for (const { answer } of place.waiting.values()) answer({ action: 'cancel' });
+    for (const { refuse } of place.waiting.values()) refuse(nobodyThere());
   }
 
   /** The questions that are open in a task. */
@@ -80,7 +81,7 @@ export class QuestionDesk {
     const { promise, resolve, reject } = Promise.withResolvers<JsonObject>();
     const abort = (): void => reject(signal.reason as Error);
     signal.addEventListener('abort', abort, { once: true });
-    place.waiting.set(peerKey, { question, answer: resolve });
+    place.waiting.set(peerKey, { question, answer: resolve, refuse: reject });
     place.attendant?.changed();
     try {
       return await promise;

@@ -1,10 +1,9 @@
 /** What is lent, as an operator sees it, takes it back, and lends in a caller's name. */
-import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { LeaseOffer } from '../../src/borrower/borrower.ts';
 import { startA2aAgent } from '../support/a2a-agent.ts';
 import { adminOf } from '../support/admin-client.ts';
+import { auditOf } from '../support/audit-log.ts';
 import { startGateway, type TestGateway, type TestGatewayOptions } from '../support/gateway.ts';
 import { startHoldingAgent, type HoldingAgent } from '../support/holding-agent.ts';
 import { startIssuer } from '../support/issuer.ts';
@@ -59,13 +58,6 @@ async function opened(agent: HoldingAgent, ...[offer, options]: Parameters<Holdi
 }
 
 /** The entries of the audit log of one kind, oldest first. */
-function auditOf({ dir }: TestGateway, kind: string): Record<string, unknown>[] {
-  const db = new DatabaseSync(join(dir, 'isthmus.db'), { readOnly: true });
-  const rows = db.prepare('SELECT body FROM audit WHERE kind = ? ORDER BY seq').all(kind);
-  db.close();
-  return rows.map((row) => JSON.parse(String(row['body'])) as Record<string, unknown>);
-}
-
 const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 describe('the leases of a running task', () => {
@@ -315,8 +307,23 @@ describe('an offer that an administrator makes', () => {
       expect(answer.type).toBe('application/problem+json');
     }
     expect((await admin('GET', '/leases')).body).toEqual({ leases: [] });
-    expect(auditOf(gateway, 'lease.withheld')).toMatchObject([
-      { actor: 'anonymous', facts: { to: 'agent', asked: ['files/add'] } },
+    const withheld = auditOf(gateway, 'lease.withheld');
+    expect(withheld[0]).toMatchObject({
+      actor: 'anonymous',
+      facts: {
+        to: 'agent',
+        asked: ['files/add'],
+        reason: expect.stringMatching(/^Nothing is lent to "agent"/),
+      },
+    });
+    expect(withheld.map(({ facts }) => (facts as { to: string }).to)).toEqual([
+      'agent',
+      'files',
+      'plain',
+      'gone',
+      'agent',
+      'agent',
+      'agent',
     ]);
     gateway.reconfigure({ lending: [] });
     const none = await admin('POST', '/leases', body);

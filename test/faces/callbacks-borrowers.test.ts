@@ -7,6 +7,7 @@ import { exportJWK, generateKeyPair } from 'jose';
 import { afterEach, describe, expect, it } from 'vitest';
 import { offerIn, openLease, serverExtension } from '../../src/borrower/borrower.ts';
 import { startA2aAgent, type A2aAgent } from '../support/a2a-agent.ts';
+import { auditOf } from '../support/audit-log.ts';
 import { startGateway, type TestGateway, type TestGatewayOptions } from '../support/gateway.ts';
 import { startHoldingAgent, type HoldingAgent } from '../support/holding-agent.ts';
 import { connectModernClient, userWho } from '../support/mcp-clients.ts';
@@ -137,6 +138,26 @@ describe('a borrower', () => {
     await wire.pollTask(String(created['taskId']));
     await expect(echo()).rejects.toThrow(/lease/i);
     await lease.close();
+  });
+
+  it('follows a long call over a restart, and the audit log has what became of it', async () => {
+    await start([rule]);
+    const client = new WireClient(gateway.mcp('agent'));
+    const created = await client.call('hold', { message: 'Act' });
+    const task = await agent.next();
+    const lease = await agent.open(task.offer);
+    const wire = new WireClient(task.offer?.resource ?? '', lease.fetch);
+    const call = await wire.call('helper__slow', { message: '2500' });
+    expect(call).toMatchObject({ resultType: 'task', status: 'working' });
+    await gateway.restart();
+    const ended = await wire.pollTask(String(call['taskId']));
+    expect(ended).toMatchObject({ status: 'completed' });
+    task.complete('Done');
+    await client.pollTask(String(created['taskId']));
+    await lease.close();
+    const outcomes = auditOf(gateway, 'call.ended').map(({ facts }) => facts);
+    expect(outcomes).toEqual([{ outcome: 'interrupted' }, { outcome: 'completed' }]);
+    expect(auditOf(gateway, 'call.allowed')).toHaveLength(1);
   });
 
   it('that sends no stream is asked for all the same', async () => {

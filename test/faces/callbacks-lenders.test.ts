@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { connectA2a } from '../support/a2a-client.ts';
 import { textOf, userRequest } from '../support/a2a-parts.ts';
 import type { HeldTask } from '../support/holding-agent.ts';
-import { connectLegacyClient, userWho } from '../support/mcp-clients.ts';
+import { connectLegacyClient, connectModernClient, userWho } from '../support/mcp-clients.ts';
 import { WireClient } from '../support/wire-client.ts';
 import { startLendingGateway, type LendingGateway } from './lending-gateway.ts';
 
@@ -66,6 +66,16 @@ describe('the lender', () => {
     expect(await content).toEqual(lent);
     const ended = await wire.pollTask(taskId, (task) => task['status'] === 'completed');
     expect(ended['result']).toMatchObject({ content: [{ text: 'Done' }] });
+  });
+
+  it('that dismisses the question has not allowed the call', async () => {
+    const user = userWho({ action: 'cancel' });
+    const client = await connectModernClient(gateway.mcp('agent'), { user });
+    const called = client.callTool({ name: 'hold', arguments: { message: 'Act' } });
+    const content = await callAndComplete(await agent.next());
+    expect(content).toEqual([{ type: 'text', text: expect.stringContaining('did not allow') }]);
+    expect((await called).content).toEqual([expect.objectContaining({ text: 'Done' })]);
+    await client.close();
   });
 
   it('over A2A finds the question in its task, answers in words, and hears of the call', async () => {

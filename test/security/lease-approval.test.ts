@@ -1,6 +1,7 @@
 /** SECURITY row 12: a call that a person has to approve, and those who would approve in their place. */
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Task } from '../../src/model/a2a.ts';
+import { auditOf } from '../support/audit-log.ts';
 import type { HoldingAgent } from '../support/holding-agent.ts';
 import { resultOf } from './lending-requests.ts';
 import {
@@ -125,6 +126,9 @@ describe('approval', () => {
     held.complete('Done');
     expect((await calling).result?.['isError'] ?? true).toBe(true);
     expect(world.files.ledger.of('received')).toEqual([]);
+    expect(auditOf(world.gateway, 'approval.decided')).toMatchObject([
+      { facts: { decision: 'nobody answered' } },
+    ]);
   });
 
   it('without a key is none for a call that took the place of another, nor is it passed on', async () => {

@@ -1,5 +1,6 @@
 /** SECURITY, negative tests "Lease and delegation": the bounds of one lease, raced and taken back. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { auditOf } from '../support/audit-log.ts';
 import { dpopProof, testKey } from '../support/issuer.ts';
 import { WireClient } from '../support/wire-client.ts';
 import { callback, callTool, resultOf, tokenFor, until } from './lending-requests.ts';
@@ -72,6 +73,18 @@ describe('tool or argument outside', () => {
       expect(await response.text()).not.toContain('"text":"/private');
     }
     expect(JSON.stringify(received())).not.toContain('/private');
+  });
+
+  it('what does not fit is in no log, nor what it was compared with', async () => {
+    const secret = { ...schema, properties: { text: { const: 'canary-of-the-operator' } } };
+    await start([{ to: 'agent', tools: ['files/echo'], arguments: { 'files/echo': secret } }]);
+    const { call } = await redeemed(world);
+    const name = `canary-of-the-agent-${'x'.repeat(100_000)}`;
+    const { text } = resultOf(await call('files__echo', { [name]: 1, text: 'no' }));
+    expect(text).toContain('canary-of-the-agent');
+    const logged = JSON.stringify([auditOf(world.gateway, 'call.refused'), world.gateway.log]);
+    expect(logged).toContain('The tool is lent for other arguments.');
+    expect(logged).not.toContain('canary');
   });
 
   it('arguments that a person did not see do not slip in: what is refused costs no call', async () => {

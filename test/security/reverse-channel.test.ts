@@ -176,6 +176,13 @@ describe('a request for /lend where callers have tokens', () => {
     expect(status).toBe(403);
     expect(headers['www-authenticate']).toContain('error="insufficient_scope"');
     expect(headers['www-authenticate']).toContain('scope="lend"');
+    expect(oauth.log).toContainEqual(
+      expect.objectContaining({
+        event: 'lending',
+        what: 'channel.refused',
+        reason: expect.stringContaining('needs the scope "lend"'),
+      }),
+    );
   });
 
   it('with a token in its query is refused', async () => {

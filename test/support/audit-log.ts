@@ -89,3 +89,14 @@ export function callAllowed(n: number): AuditEvent {
     facts: { digest: `digest-${n}` },
   };
 }
+
+/** The entries of one kind in the audit log of a gateway with this folder, the first first. */
+export function auditOf(
+  { dir }: { readonly dir: string },
+  kind: string,
+): Record<string, unknown>[] {
+  const db = new DatabaseSync(join(dir, 'isthmus.db'), { readOnly: true });
+  const rows = db.prepare('SELECT body FROM audit WHERE kind = ? ORDER BY seq').all(kind);
+  db.close();
+  return rows.map((row) => JSON.parse(String(row['body'])) as Record<string, unknown>);
+}

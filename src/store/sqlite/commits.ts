@@ -1,6 +1,7 @@
 /**
- * The writes of all stores of one database. What is asked within one turn of the event loop shares
- * one transaction and one fsync, whichever store asks: each commit holds up everything else.
+ * The writes of all stores of one database that are many, or belong together. What is asked within
+ * one turn of the event loop shares one transaction and one fsync, whichever store asks: each commit
+ * holds up everything else. Single rows that are written now and then go without.
  */
 import type { DatabaseSync } from 'node:sqlite';
 

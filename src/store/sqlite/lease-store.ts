@@ -127,15 +127,17 @@ export class SqliteLeaseStore implements LeaseStore {
     return rows.flatMap((row) => leaseFrom(row) ?? []);
   }
 
-  async sweep(before: number): Promise<number> {
-    const gone = this.#db
-      .prepare(
-        'DELETE FROM lease WHERE id IN (SELECT id FROM lease WHERE expires_at < ? LIMIT ?) RETURNING id',
-      )
-      .all(before, atOnce);
-    const forget = this.#db.prepare('DELETE FROM lease_use WHERE lease = ?');
-    for (const row of gone) forget.run(String(row['id']));
-    return gone.length;
+  sweep(before: number): Promise<number> {
+    return this.#commits.write(() => {
+      const gone = this.#db
+        .prepare(
+          'DELETE FROM lease WHERE id IN (SELECT id FROM lease WHERE expires_at < ? LIMIT ?) RETURNING id',
+        )
+        .all(before, atOnce);
+      const forget = this.#db.prepare('DELETE FROM lease_use WHERE lease = ?');
+      for (const row of gone) forget.run(String(row['id']));
+      return gone.length;
+    });
   }
 
   chargeWithin(charges: readonly Charge[]): Charge | 'ended' | undefined {
