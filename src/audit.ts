@@ -2,7 +2,7 @@
  * The audit log of a running gateway: what is appended is chained by the store, and every now and
  * then the head of the chain is signed.
  */
-import { appendCheckpoint, readCheckpoints, signCheckpoint } from './auth/audit-checkpoints.ts';
+import { appendCheckpoint, lastCheckpoint, signCheckpoint } from './auth/audit-checkpoints.ts';
 import type { SigningKeys } from './auth/signing-keys.ts';
 import type { Clock } from './model/ids.ts';
 import type { BusinessEvent } from './observe/events.ts';
@@ -36,7 +36,7 @@ export interface Audit {
 export function openAudit(parts: AuditParts): Audit {
   const { store, keys, dir, clock, report, everyEntries = 256, everyMs = 60_000 } = parts;
   // What was appended before a crash has to be signed as well.
-  let signed = readCheckpoints(dir).lines.at(-1)?.checkpoint.hash;
+  let signed = lastCheckpoint(dir)?.hash;
   let unsigned = 0;
   let isClosed = false;
   let signing: Promise<void> = Promise.resolve();

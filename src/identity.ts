@@ -138,12 +138,10 @@ export async function openIdentity(parts: IdentityParts): Promise<Identity> {
   });
   const document = createClientDocument(clientDocument(parts, () => config));
   const today = (principal: Principal): Principal | undefined => {
-    if (!isVouchedFor(principal, config, sts)) return undefined;
-    const bounded = withinBounds(principal, boundsOf(principal.organization));
-    // Whom others vouch for is bounded by them: a client's own scopes are for what it does itself.
-    return principal.issuer === sts
-      ? withinBounds(bounded, scopesOfClient(config, principal.client, boundsOf))
-      : bounded;
+    const scopes = scopesToday(principal, config, { sts, boundsOf });
+    const bounds = boundsOf(principal.organization);
+    if (scopes === undefined) return undefined;
+    return { ...principal, scopes: bounds === undefined ? scopes : scopesWithin(scopes, bounds) };
   };
   if (isOpen) {
     return {
@@ -198,24 +196,33 @@ export async function openIdentity(parts: IdentityParts): Promise<Identity> {
   };
 }
 
-/** Whether whoever vouched for a caller when it came in would do so today. */
-function isVouchedFor(
-  { issuer, organization, client }: Principal,
-  { auth, organizations }: Config,
-  sts: string,
-): boolean {
+/**
+ * What whoever gave a caller its scopes would give it today; undefined where nobody vouches for it
+ * any more.
+ */
+function scopesToday(
+  { issuer, organization, client, scopes, token }: Principal,
+  config: Config,
+  { sts, boundsOf }: { sts: string; boundsOf: Parameters<typeof scopesOfClient>[2] },
+): readonly string[] | undefined {
+  const { auth, organizations } = config;
+  const giver = token?.issuer ?? issuer;
   if (issuer !== sts) {
-    return auth.issuers.some((one) => one.issuer === issuer && one.organization === organization);
+    const trusted = auth.issuers.find(
+      (one) => one.issuer === issuer && one.organization === organization,
+    );
+    if (trusted === undefined) return undefined;
+    if (giver === issuer) {
+      return token === undefined ? scopes : [...new Set([...token.scopes, ...trusted.grants])];
+    }
+    if (giver !== sts) return scopesWithin(scopes, auth.authorizationServer?.scopes ?? []);
+    // A client has shown what the issuer asserts, and got the scopes that it may have itself.
+    if (!trusted.assertions) return undefined;
   }
-  return (
+  const isKnown =
     auth.clients.some((one) => one.clientId === client && one.organization === organization) ||
-    organizations.some((one) => one.id === organization && one.clientIds.includes(client))
-  );
-}
-
-function withinBounds(principal: Principal, bounds: readonly string[] | undefined): Principal {
-  if (bounds === undefined) return principal;
-  return { ...principal, scopes: scopesWithin(principal.scopes, bounds) };
+    organizations.some((one) => one.id === organization && one.clientIds.includes(client));
+  return isKnown ? scopesWithin(scopes, scopesOfClient(config, client, boundsOf)) : undefined;
 }
 
 /** What the documents of a configuration say of who may come in, where tokens are asked for. */

@@ -5,7 +5,7 @@
  *
  * Spec: RFC 7515 §A.5, appendix F (JWS with detached content), RFC 8785 (canonical JSON)
  */
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import canonicalize from 'canonicalize';
@@ -33,6 +33,9 @@ export interface Checkpoints {
   /** Lines that are no checkpoint. */
   readonly unreadable: readonly number[];
 }
+
+/** Whole lines are far shorter, in bytes. */
+const longestLine = 4096;
 
 /** No token and no card has it: nothing else that these keys sign is a checkpoint. */
 const type = 'isthmus-audit-checkpoint';
@@ -97,19 +100,42 @@ export async function appendCheckpoint(dir: string, checkpoint: Checkpoint): Pro
 
 /** The checkpoints of a keys directory. A last line without its end was not finished: none. */
 export function readCheckpoints(dir: string): Checkpoints {
-  const texts = readText(checkpointsPath(dir)).split('\n').slice(0, -1);
-  const found = texts.map((text, index) => ({ line: index + 1, checkpoint: parse(text) }));
-  return {
-    lines: found.flatMap(({ line, checkpoint }) => (checkpoint ? [{ line, checkpoint }] : [])),
-    unreadable: found.filter(({ checkpoint }) => !checkpoint).map(({ line }) => line),
-  };
+  const bytes = readBytes(checkpointsPath(dir));
+  const lines: { line: number; checkpoint: Checkpoint }[] = [];
+  const unreadable: number[] = [];
+  let from = 0;
+  // All of it may be longer than a string can be.
+  for (let end = bytes.indexOf(10); end !== -1; end = bytes.indexOf(10, from)) {
+    const checkpoint = parse(bytes.toString('utf8', from, end));
+    const line = lines.length + unreadable.length + 1;
+    if (checkpoint === undefined) unreadable.push(line);
+    else lines.push({ line, checkpoint });
+    from = end + 1;
+  }
+  return { lines, unreadable };
 }
 
-function readText(path: string): string {
+/** The last of them; undefined where there is none, or its line cannot be read. */
+export function lastCheckpoint(dir: string): Checkpoint | undefined {
+  const path = checkpointsPath(dir);
+  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  if (size === 0) return undefined;
+  const file = openSync(path, 'r');
   try {
-    return readFileSync(path, 'utf8');
+    // The file is years long, and this is asked before the gateway serves.
+    const tail = Buffer.alloc(Math.min(size, longestLine));
+    readSync(file, tail, { position: size - tail.length });
+    return parse(tail.toString('utf8').split('\n').at(-2) ?? '');
+  } finally {
+    closeSync(file);
+  }
+}
+
+function readBytes(path: string): Buffer {
+  try {
+    return readFileSync(path);
   } catch (error) {
-    if (isCode(error, 'ENOENT')) return '';
+    if (isCode(error, 'ENOENT')) return Buffer.alloc(0);
     throw error;
   }
 }

@@ -14,6 +14,8 @@ export interface Principal extends Person {
   readonly client: string;
   /** Granted scopes. */
   readonly scopes: readonly string[];
+  /** The token that came with the call: its issuer, and the scopes that it names itself. */
+  readonly token?: { readonly issuer: string; readonly scopes: readonly string[] };
 }
 
 /** The owner key that every row is stored under: organisation, issuer, subject and client. */

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { startHoldingAgent, type HoldingAgent } from '../support/holding-agent.ts';
 import { startIssuer } from '../support/issuer.ts';
 import { WireClient } from '../support/wire-client.ts';
-import { exchange, resultOf } from './lending-requests.ts';
+import { assertionOf, assertionType, exchange, postForm, resultOf } from './lending-requests.ts';
 import {
   redeemed,
   startLending,
@@ -273,6 +273,70 @@ describe('hot reload in the middle: the next call is refused', () => {
     const { auth } = world.options;
     const clients = clientsOf(world).map((one) => ({ ...one, scopes: ['peer:agent:read'] }));
     world.gateway.reconfigure({ auth: { ...auth, clients } });
+    expect(resultOf(await call('files__echo', { text: 'x' })).text).toBe('x');
+  });
+
+  it('one that shrinks what an issuer grants with each of its tokens', async () => {
+    await start({ oauth: true });
+    const { auth } = world.options;
+    const trusted = { issuer: world.issuer.issuer, organization: 'test' };
+    const granting = (grants: string[]) =>
+      world.gateway.reconfigure({ auth: { ...auth, issuers: [{ ...trusted, grants }] } });
+    granting(['peer:*:call']);
+    const lender = await world.lender('agent');
+    const aud = world.gateway.a2a('agent');
+    lender.headers['authorization'] = `Bearer ${await world.issuer.token({ aud, scope: 'lend' })}`;
+    const { held, offer } = await offerOf(lender, 'agent');
+    if (held === undefined || offer === undefined) throw new Error('nothing was offered');
+    const { call } = await withToken({ taskId: '', held, offer, lender }, at('agent'));
+    expect(resultOf(await call('files__echo', { text: 'x' })).text).toBe('x');
+    granting(['peer:agent:call']);
+    await refusedCall(call);
+    granting(['peer:*:call']);
+    expect(resultOf(await call('files__echo', { text: 'x' })).text).toBe('x');
+  });
+
+  it('one that takes no assertions of an issuer any more, and one that shrinks their client', async () => {
+    const partners = [{ ...rule, from: [{ organization: 'partner' }] }];
+    await start({ oauth: true, agents: { agent: {}, second: {} }, lending: partners });
+    const { auth } = world.options;
+    const trusted = { issuer: world.issuer.issuer, organization: 'partner' };
+    const configure = (assertions: boolean, clients = clientsOf(world)) =>
+      world.gateway.reconfigure({
+        auth: { ...auth, clients, issuers: [{ ...trusted, assertions }] },
+      });
+    configure(true);
+    const resource = world.gateway.a2a('agent');
+    const sts = `${world.gateway.url}/sts`;
+    const { clientId } = at('second');
+    const { json } = await postForm(`${sts}/token`, [
+      ['grant_type', 'urn:ietf:params:oauth:grant-type:jwt-bearer'],
+      [
+        'assertion',
+        await world.issuer.token(
+          { aud: sts, client_id: clientId, resource, sub: 'paula' },
+          { typ: 'oauth-id-jag+jwt' },
+        ),
+      ],
+      ['client_assertion_type', assertionType],
+      ['client_assertion', await assertionOf(at('second'), sts)],
+      ['resource', resource],
+      ['scope', 'peer:agent:call peer:files:call'],
+    ]);
+    const lender = await world.lender('agent');
+    lender.headers['authorization'] = `Bearer ${String(json['access_token'])}`;
+    const { held, offer } = await offerOf(lender, 'agent');
+    if (held === undefined || offer === undefined) throw new Error(JSON.stringify(json));
+    const { call } = await withToken({ taskId: '', held, offer, lender }, at('agent'));
+    expect(resultOf(await call('files__echo', { text: 'x' })).text).toBe('x');
+    configure(false);
+    await refusedCall(call);
+    const smaller = clientsOf(world).map((one) =>
+      one.clientId === clientId ? { ...one, scopes: ['peer:agent:call'] } : one,
+    );
+    configure(true, smaller);
+    await refusedCall(call);
+    configure(true);
     expect(resultOf(await call('files__echo', { text: 'x' })).text).toBe('x');
   });
 

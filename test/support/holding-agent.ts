@@ -92,7 +92,11 @@ export async function startHoldingAgent(options: HoldingAgentOptions = {}): Prom
     response.json({
       client_id: clientId,
       client_name: 'Holding agent',
-      grant_types: ['urn:ietf:params:oauth:grant-type:token-exchange', 'client_credentials'],
+      grant_types: [
+        'urn:ietf:params:oauth:grant-type:token-exchange',
+        'client_credentials',
+        'urn:ietf:params:oauth:grant-type:jwt-bearer',
+      ],
       token_endpoint_auth_method: 'private_key_jwt',
       jwks: { keys: [jwk] },
     });

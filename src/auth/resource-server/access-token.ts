@@ -142,7 +142,12 @@ export class AccessTokenVerifier {
     const scopes = [...new Set([...claims.scopes, ...(foreign?.grants ?? [])])];
     return {
       kind: 'verified',
-      principal: { ...person, client: claims.client, scopes },
+      principal: {
+        ...person,
+        client: claims.client,
+        scopes,
+        token: { issuer, scopes: claims.scopes },
+      },
       expiresAt: claims.expiresAt * 1000,
       ...(jkt !== undefined && { jkt }),
       ...(foreign === undefined && { ownJti: jti }),
