@@ -8,7 +8,6 @@ import { parseArgs } from 'node:util';
 import { Role, TaskState, type AgentCard, type Message } from '@a2a-js/sdk';
 import {
   AgentEvent,
-  DefaultRequestHandler,
   InMemoryTaskStore,
   type AgentExecutor,
   type ExecutionEventBus,
@@ -18,13 +17,8 @@ import { agentCardHandler, jsonRpcHandler, UserBuilder } from '@a2a-js/sdk/serve
 import express from 'express';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 // A program of its own imports `isthmus/borrower`.
-import {
-  agentExtension,
-  BorrowError,
-  offerIn,
-  openLease,
-  type Lease,
-} from '../../src/borrower/borrower.ts';
+import { agentExtension, BorrowError, openLease, type Lease } from '../../src/borrower/borrower.ts';
+import { OfferTakingHandler, type Offers } from '../hosting/offers.ts';
 import { tell } from './tell.ts';
 
 const { values } = parseArgs({
@@ -39,12 +33,14 @@ const { values } = parseArgs({
 const origin = `http://127.0.0.1:${values.port}`;
 const clientId = `${origin}/client.json`;
 const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+/** They are taken out of messages before the SDK keeps those. */
+const offers: Offers = new WeakMap();
 
 class Planner implements AgentExecutor {
   readonly #running = new Map<string, AbortController>();
 
   async execute(request: RequestContext, bus: ExecutionEventBus): Promise<void> {
-    const { taskId, contextId, userMessage } = request;
+    const { taskId, contextId, userMessage, context } = request;
     const place = { taskId, contextId };
     const status = (state: TaskState, text?: string) => ({
       state,
@@ -67,12 +63,13 @@ class Planner implements AgentExecutor {
         metadata: undefined,
       }),
     );
-    const offer = offerIn(userMessage);
+    const offered = offers.get(context) ?? { flaw: 'Nothing was lent to me: I can do nothing.' };
+    const offer = 'offer' in offered ? offered.offer : undefined;
     tell({ event: 'agent.asked', tools: offer?.tools ?? [] });
     let lease: Lease | undefined;
     try {
-      if (offer === undefined) throw new Error('Nothing was lent to me: I can do nothing.');
-      lease = await openLease(offer, {
+      if ('flaw' in offered) throw new Error(offered.flaw);
+      lease = await openLease(offered.offer, {
         clientId,
         key: { ...privateKey.export({ format: 'jwk' }), kid: 'planner', alg: 'ES256' },
         issuers: [`${values.gateway}/sts`],
@@ -185,7 +182,7 @@ const card: AgentCard = {
 };
 
 const common = {
-  requestHandler: new DefaultRequestHandler(card, new InMemoryTaskStore(), new Planner()),
+  requestHandler: new OfferTakingHandler(offers, card, new InMemoryTaskStore(), new Planner()),
   userBuilder: UserBuilder.noAuthentication,
 };
 const keys = createRemoteJWKSet(new URL(`${values.issuer}/jwks`));

@@ -6,7 +6,7 @@ import type { AgentExecutor, ExecutionEventBus, RequestContext } from '@a2a-js/s
 import { leaseExtension } from '../../src/borrower/borrower.ts';
 import type { Grantee } from '../hosting/grantee.ts';
 import { reasonOf } from '../hosting/tool-result.ts';
-import type { Offered, Offers } from './offers.ts';
+import type { Offered, Offers } from '../hosting/offers.ts';
 import { Research, type Report } from './research.ts';
 
 interface Ids {

@@ -9,7 +9,7 @@ import { listen, stop } from '../hosting/mcp-host.ts';
 import type { Place, Running } from '../hosting/program.ts';
 import { ResearchAgent } from './agent.ts';
 import { researchCard } from './card.ts';
-import { OfferTakingHandler, type Offers } from './offers.ts';
+import { OfferTakingHandler, type Offers } from '../hosting/offers.ts';
 
 /** Starts it. */
 export async function startResearchAgent({

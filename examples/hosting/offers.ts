@@ -5,7 +5,7 @@
 import type { Message, SendMessageRequest, StreamResponse, Task } from '@a2a-js/sdk';
 import { DefaultRequestHandler, type ServerCallContext } from '@a2a-js/sdk/server';
 import { leaseExtension, offerIn, type LeaseOffer } from '../../src/borrower/borrower.ts';
-import { reasonOf } from '../hosting/tool-result.ts';
+import { reasonOf } from './tool-result.ts';
 
 /** What came with a request: an offer, or what is wrong with one. */
 export type Offered = { readonly offer: LeaseOffer } | { readonly flaw: string };
