@@ -1,8 +1,8 @@
 /** Programs of this repository as processes of their own, which end with the test at the latest. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
 /** A child process and everything that it has said. */
@@ -83,13 +83,24 @@ export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** A port of loopback that nobody listens on. */
+const givenOut = new Set<number>();
+
+/**
+ * A port of loopback that nobody listens on. Outgoing connections take theirs from 32768 upwards:
+ * below it nobody else takes this one before it is used.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = randomInt(11_000, 32_000);
+    if (givenOut.has(port)) continue;
+    givenOut.add(port);
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+    });
+    if (isFree) return port;
+  }
 }
 
 function isAlive({ exitCode, signalCode }: ChildProcess): boolean {

@@ -298,7 +298,9 @@ describe('hot reload in the middle: the next call is refused', () => {
 
   it('one that takes no assertions of an issuer any more, and one that shrinks their client', async () => {
     const partners = [{ ...rule, from: [{ organization: 'partner' }] }];
-    await start({ oauth: true, agents: { agent: {}, second: {} }, lending: partners });
+    const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
+    const agents = { agent: {}, second: { grantTypes: [jwtBearer] } };
+    await start({ oauth: true, agents, lending: partners });
     const { auth } = world.options;
     const trusted = { issuer: world.issuer.issuer, organization: 'partner' };
     const configure = (assertions: boolean, clients = clientsOf(world)) =>
@@ -310,7 +312,7 @@ describe('hot reload in the middle: the next call is refused', () => {
     const sts = `${world.gateway.url}/sts`;
     const { clientId } = at('second');
     const { json } = await postForm(`${sts}/token`, [
-      ['grant_type', 'urn:ietf:params:oauth:grant-type:jwt-bearer'],
+      ['grant_type', jwtBearer],
       [
         'assertion',
         await world.issuer.token(

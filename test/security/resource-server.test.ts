@@ -50,6 +50,7 @@ describe('a token that counts', () => {
       subject: 'alice',
       client: 'client',
       scopes: ['peer:travel:call', 'openid', 'peer:*:read'],
+      token: { issuer: idp.issuer, scopes: ['peer:travel:call', 'openid'] },
     });
   });
 
@@ -116,6 +117,7 @@ describe('a token that counts', () => {
       subject: 'bob',
       client: 'agent-7',
       scopes: ['x'],
+      token: { issuer: expect.stringMatching(/\/sts$/), scopes: ['x'] },
     });
   });
 });

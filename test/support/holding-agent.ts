@@ -62,6 +62,8 @@ export interface HoldingAgentOptions {
   /** Replaces the declared client id. */
   clientId?: string;
   streaming?: boolean;
+  /** Grants that its client metadata names besides those that it uses. */
+  grantTypes?: readonly string[];
   /** Issuers of offers that it accepts; any when absent. */
   issuers?: readonly string[];
 }
@@ -95,7 +97,7 @@ export async function startHoldingAgent(options: HoldingAgentOptions = {}): Prom
       grant_types: [
         'urn:ietf:params:oauth:grant-type:token-exchange',
         'client_credentials',
-        'urn:ietf:params:oauth:grant-type:jwt-bearer',
+        ...(options.grantTypes ?? []),
       ],
       token_endpoint_auth_method: 'private_key_jwt',
       jwks: { keys: [jwk] },
