@@ -7,7 +7,7 @@ import type { JsonObject } from '../model/json.ts';
 /** What is recorded. */
 export const auditKinds = [
   'lease.offered', // a lease was made, and its offer goes out
-  'lease.withheld', // none was made, though a rule or a request wanted one
+  'lease.withheld', // none was made, though a caller asked for one
   'lease.redeemed', // a token was issued for it
   'lease.refused', // a token was refused
   'lease.ended', // its task ended, somebody took it back, or another one replaced it

@@ -48,6 +48,9 @@ export interface AdministratorsLending {
   readonly signal: AbortSignal;
 }
 
+/** So many names of a request that is refused are kept: its sender may have made them up. */
+const recordedTools = 16;
+
 /** Who wants to lend to a peer, and what. */
 interface Asked {
   readonly peer: Peer;
@@ -175,12 +178,14 @@ export class LeaseOffers implements Offers {
     } catch (error) {
       if (request !== undefined && error instanceof GatewayError) {
         const { principal, task, trace } = context;
+        const asked = request.tools.slice(0, recordedTools);
+        const more = request.tools.length - asked.length;
         await this.#options.audit.append({
           kind: 'lease.withheld',
           actor: by ?? ownerKey(principal),
           ...(task !== undefined && { task }),
           ...traceIdOf(trace),
-          facts: { to: peer.id, asked: [...request.tools], reason: reasonOf(error) },
+          facts: { to: peer.id, asked, ...(more > 0 && { more }), reason: reasonOf(error) },
         });
       }
       throw error;

@@ -325,6 +325,12 @@ describe('an offer that an administrator makes', () => {
       'agent',
       'agent',
     ]);
+    const many = Array.from({ length: 100 }, (_, n) => `files/made-up-${n}`);
+    await admin('POST', '/leases', lend(many));
+    expect(auditOf(gateway, 'lease.withheld').at(-1)?.['facts']).toMatchObject({
+      asked: many.slice(0, 16),
+      more: 84,
+    });
     gateway.reconfigure({ lending: [] });
     const none = await admin('POST', '/leases', body);
     expect([none.status, none.body.detail]).toEqual([
