@@ -51,13 +51,23 @@ describe('the writes of a database', () => {
   it('share it whichever store asks', async () => {
     const audit = new SqliteAuditStore(database, { clock: () => 1 });
     const replay = new SqliteReplayStore(database);
-    const [, isFirst, isFirstAgain] = await Promise.all([
+    const [, isFirst, isFirstAgain, isOther] = await Promise.all([
       audit.append({ kind: 'call.allowed', facts: {} }),
       replay.firstUse('proof', 10),
       replay.firstUse('proof', 10),
+      replay.firstUse('another', 10, { isSoon: true }),
     ]);
-    expect([isFirst, isFirstAgain]).toEqual([true, false]);
+    expect([isFirst, isFirstAgain, isOther]).toEqual([true, false, true]);
     expect(commits).toEqual([3]);
+  });
+
+  it('are waited for by everybody where many share one', async () => {
+    const replay = new SqliteReplayStore(database);
+    await replay.firstUse('alone', 10, { isSoon: true });
+    expect(commits).toEqual([]);
+    await Promise.all(['a', 'b', 'c', 'd'].map((text) => database.commits.write(insert(text))));
+    await replay.firstUse('with others', 10, { isSoon: true });
+    expect(commits).toEqual([5, 1]);
   });
 
   it('hold a charge and what is recorded of it, or neither', async () => {

@@ -33,6 +33,29 @@ export function replayStoreContract(name: string, make: () => ReplayStoreUnderTe
       expect((await Promise.all(uses)).filter(Boolean)).toHaveLength(1);
     });
 
+    it('one that is not waited for is decided at once, however many ask', async () => {
+      const isSoon = true;
+      const uses = Array.from({ length: 50 }, () => opened.store.firstUse('a', 1000, { isSoon }));
+      expect((await Promise.all(uses)).filter(Boolean)).toHaveLength(1);
+      expect(await opened.store.firstUse('a', 1000)).toBe(false);
+      expect(await opened.store.firstUse('a', 1000, { isSoon })).toBe(false);
+      const mixed = [false, true, false, true].map((soon) =>
+        opened.store.firstUse('b', 1000, { isSoon: soon }),
+      );
+      expect((await Promise.all(mixed)).filter(Boolean)).toHaveLength(1);
+      const other = await opened.under.replica();
+      const both = [opened, other].map(({ store }) => store.firstUse('c', 1000, { isSoon }));
+      expect((await Promise.all(both)).filter(Boolean)).toHaveLength(1);
+      await other.close();
+    });
+
+    it('one that is not waited for is on disk with the next that is', async () => {
+      expect(await opened.store.firstUse('a', 1000, { isSoon: true })).toBe(true);
+      expect(await opened.store.firstUse('b', 1000)).toBe(true);
+      await opened.reopen();
+      expect(await opened.store.firstUse('a', 1000)).toBe(false);
+    });
+
     it('ids are compared byte by byte', async () => {
       expect(await opened.store.firstUse('a', 1000)).toBe(true);
       for (const other of ['A', 'a ', ' a', 'a\n', 'á', '']) {

@@ -68,13 +68,18 @@ export async function checkDpopProof(
   return proof.kind === 'verified' ? useDpopProof(proof, options.replay) : proof;
 }
 
-/** Uses a proof up: another time it does not pass. Rejects when the replay store does. */
+/**
+ * Uses a proof up: another time it does not pass. Rejects when the replay store does. `isSoon` as
+ * the store has it, for requests that do nothing before another write is on disk.
+ */
 export async function useDpopProof(
   { jkt, use }: VerifiedProof,
   replay: ReplayStore,
+  { isSoon = false }: { isSoon?: boolean } = {},
 ): Promise<ProofResult> {
   // Spec: RFC 9449 §11.1
-  if (!(await replay.firstUse(use.id, use.until))) return refused('was used before.');
+  const isFirst = await replay.firstUse(use.id, use.until, { isSoon });
+  if (!isFirst) return refused('was used before.');
   return { kind: 'proven', jkt };
 }
 

@@ -265,7 +265,8 @@ export class ResourceServer {
       // Before the proof costs a row: whoever has to wait must not fill the store.
       const outcome = admitted(token, presented);
       if (outcome.kind === 'limited') return outcome;
-      const used = await useDpopProof(proof, replay);
+      // A call of a lent tool goes nowhere before it is charged, which is on disk after its proof.
+      const used = await useDpopProof(proof, replay, { isSoon: isCallback(resourcePath) });
       if (used.kind === 'proven') return outcome;
       proof = used;
     }

@@ -14,6 +14,9 @@ interface Write {
 /** How long a write waits for others at the most that nobody is waiting for (ms). */
 const patienceMs = 20;
 
+/** One call has so many writes, at the most. */
+const few = 4;
+
 /** Hears of each commit: how many writes it had, and how long it took (ms). */
 type Observer = (writes: number, ms: number) => void;
 
@@ -24,6 +27,7 @@ export class Commits {
   #queue: Write[] = [];
   #isScheduled = false;
   #late: NodeJS.Timeout | undefined;
+  #shared = 0;
 
   constructor(db: DatabaseSync) {
     this.#db = db;
@@ -32,6 +36,14 @@ export class Commits {
   /** Tells this one of each commit from now on. */
   observe(observer: Observer): void {
     this.#observe = observer;
+  }
+
+  /**
+   * Whether many share each commit at the moment. Those who wait for it together go on together, and
+   * share the next one too: whoever does not wait then gets one of its own, which costs more.
+   */
+  get isShared(): boolean {
+    return this.#shared > few;
   }
 
   /**
@@ -91,6 +103,7 @@ export class Commits {
       if (this.#db.isOpen && this.#db.isTransaction) this.#db.exec('ROLLBACK');
       throw error;
     }
+    this.#shared = writes.length;
     this.#observe(writes.length, performance.now() - started);
     for (const [index, { resolve }] of writes.entries()) resolve(results[index]);
   }
