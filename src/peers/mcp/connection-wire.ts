@@ -94,7 +94,7 @@ export class ConnectionWire implements Wire {
   }
 
   /** A stream cannot be resumed where there is none. */
-  // oxlint-disable-next-line require-yield
+  // oxlint-disable-next-line require-yield -- it fails before it begins
   async *resume(): AsyncGenerator<Incoming, void, undefined> {
     throw outcomeUnknown(this.peerId);
   }
